@@ -1,0 +1,1 @@
+"""The meaning of Greffier: captions, transcripts and minutes of live meetings."""

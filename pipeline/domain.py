@@ -1,0 +1,252 @@
+"""The words of the product as values: ids, audio, captions, segments, turns, cues, transcripts.
+
+Time is float seconds of meeting time in fields named ``start``, ``end`` and ``at``. Audio is 16 kHz mono
+signed 16-bit PCM. The text of a word carries its own leading space, so that texts join with ``"".join``.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+from typing import NewType
+
+import numpy as np
+from numpy.typing import NDArray
+
+SAMPLE_RATE = 16_000
+
+MeetingId = NewType("MeetingId", str)
+ParticipantId = NewType("ParticipantId", str)
+TrackId = NewType("TrackId", str)
+UtteranceId = NewType("UtteranceId", str)
+SegmentId = NewType("SegmentId", str)
+Samples = NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """A connected endpoint of a meeting, named as its own meeting service names it."""
+
+    id: ParticipantId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One published audio track of one participant; ``languages`` empty means those of the meeting."""
+
+    id: TrackId
+    participant: Participant
+    languages: tuple[str, ...] = ()
+
+
+# --- what a tap sends over the audio bus, in order, per track -----------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TrackOpened:
+    track: Track
+    at: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AudioFrame:
+    """Decoded audio of one track: ``samples`` of shape (n,), starting at ``start`` seconds of meeting time."""
+
+    track: TrackId
+    start: float
+    samples: Samples
+
+    @property
+    def end(self) -> float:
+        return self.start + len(self.samples) / SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """Speech begins at ``at``; the frames that follow begin there or before (pre-roll)."""
+
+    track: TrackId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEnded:
+    track: TrackId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AudioLost:
+    """Sound between ``start`` and ``end`` that reached nobody: it is marked, never passed on as silence."""
+
+    track: TrackId
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrackClosed:
+    track: TrackId
+    at: float
+
+
+TrackEvent = TrackOpened | AudioFrame | SpeechStarted | SpeechEnded | AudioLost | TrackClosed
+
+
+# --- recognition ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One recognised word; ``text`` keeps its leading space and punctuation, ``confidence`` is in [0, 1]."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float = 1.0
+
+
+class WindowKind(IntEnum):
+    """Why a window is recognised; the order is the order of service."""
+
+    FINAL = 0
+    LIVE = 1
+    RECORD = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Audio of one track that the live core wants recognised.
+
+    ``prefix`` holds the committed words that lie inside the window: the recogniser continues after them and
+    does not return them. ``language`` is None while it is unknown; then, and when ``detect_language`` is set, the
+    hypothesis says how likely each of ``languages`` is. ``glossary`` holds terms that may be said.
+    """
+
+    track: TrackId
+    utterance: UtteranceId
+    kind: WindowKind
+    start: float
+    end: float
+    languages: tuple[str, ...]
+    language: str | None = None
+    detect_language: bool = False
+    prefix: tuple[Word, ...] = ()
+    glossary: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """What a recogniser heard in one window, in meeting time, after the window's prefix."""
+
+    words: tuple[Word, ...]
+    language: str
+    language_scores: tuple[tuple[str, float], ...] = ()
+
+
+# --- captions --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """One state of one utterance: committed words, which never change, and a tail, which may.
+
+    ``lag`` is how many seconds of heard audio were still unrecognised when the caption was made.
+    """
+
+    track: TrackId
+    utterance: UtteranceId
+    revision: int
+    final: bool
+    language: str
+    words: tuple[Word, ...]
+    tail: tuple[Word, ...] = ()
+    lag: float = 0.0
+
+    @property
+    def committed(self) -> str:
+        return "".join(word.text for word in self.words)
+
+
+# --- the record --------------------------------------------------------------------------------------------
+
+
+class Origin(Enum):
+    """Where the text of a segment comes from, best first."""
+
+    CORRECTION = "correction"
+    RECORD = "record"
+    CAPTION = "caption"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordText:
+    """The second recognition of one or more joined utterances, kept beside their caption texts."""
+
+    track: TrackId
+    utterances: tuple[UtteranceId, ...]
+    language: str
+    words: tuple[Word, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stored, timed piece of one speaker with every text it ever had."""
+
+    id: SegmentId
+    track: TrackId
+    participant: Participant
+    start: float
+    end: float
+    language: str
+    caption: tuple[Word, ...] = ()
+    record: tuple[Word, ...] = ()
+    correction: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Audio of a track that was never recognised, and why; marked in every transcript."""
+
+    track: TrackId
+    participant: Participant
+    start: float
+    end: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Consecutive segments of one speaker."""
+
+    participant: Participant
+    segments: tuple[Segment, ...]
+
+    @property
+    def start(self) -> float:
+        return self.segments[0].start
+
+    @property
+    def end(self) -> float:
+        return max(segment.end for segment in self.segments)
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """One WebVTT or SRT block; ``speaker`` is set where a turn begins."""
+
+    id: str
+    start: float
+    end: float
+    lines: tuple[str, ...]
+    speaker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """The record of one meeting, segments in order of their start."""
+
+    meeting: MeetingId
+    segments: tuple[Segment, ...]
+    gaps: tuple[Gap, ...] = ()
+    title: str = ""
+    participants: tuple[Participant, ...] = field(default=())

@@ -1,0 +1,47 @@
+"""Every error that Greffier raises on purpose.
+
+::
+
+    GreffierError               what a caller may catch
+    ├── InvalidInput            what was given cannot be used: say what, and what to give instead
+    │   ├── UnreadableMedia     a file is no recording that can be decoded, or holds no audio
+    │   └── InvalidSetting      a setting or option has a value that cannot be used
+    ├── ModelUnavailable        weights are missing, incomplete or not what they claim to be
+    ├── RecognitionFailed       the recogniser failed on a window
+    │   └── RecognitionStalled  the recogniser did not answer in time
+    └── StorageFull             there is no room left to write
+
+``retryable`` says whether the same call may succeed later; nothing else decides that.
+"""
+
+
+class GreffierError(Exception):
+    retryable = False
+
+
+class InvalidInput(GreffierError):
+    pass
+
+
+class UnreadableMedia(InvalidInput):
+    pass
+
+
+class InvalidSetting(InvalidInput):
+    pass
+
+
+class ModelUnavailable(GreffierError):
+    pass
+
+
+class RecognitionFailed(GreffierError):
+    retryable = True
+
+
+class RecognitionStalled(RecognitionFailed):
+    pass
+
+
+class StorageFull(GreffierError):
+    pass
