@@ -14,6 +14,8 @@
 ``retryable`` says whether the same call may succeed later; nothing else decides that.
 """
 
+from pipeline.domain import Window
+
 
 class GreffierError(Exception):
     retryable = False
@@ -36,7 +38,13 @@ class ModelUnavailable(GreffierError):
 
 
 class RecognitionFailed(GreffierError):
+    """``window`` is what was to be recognised, where it had been cut."""
+
     retryable = True
+
+    def __init__(self, message: str, window: Window | None = None) -> None:
+        super().__init__(message)
+        self.window = window
 
 
 class RecognitionStalled(RecognitionFailed):

@@ -1,21 +1,28 @@
 """What the pipeline needs from outside, each as a protocol of one to three methods."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 from pipeline.domain import AudioFrame, Caption, Gap, Hypothesis, RecordText, Samples, TrackEvent, TrackId, Window, WindowKind
 
-CutWindow = Callable[[], tuple[Window, Samples] | None]
-"""Gives the window as it stands now with its samples, or None when it is no longer wanted."""
+class RecognitionRequest(Protocol):
+    """A wish for recognition that is made precise only when a recogniser has room, so that it hears the newest audio."""
+
+    @property
+    def kind(self) -> WindowKind:
+        """Its urgency now; a live window becomes a final one when its speech ends while it waits."""
+
+    def cut(self) -> tuple[Window, Samples] | None:
+        """The window as it stands now and its samples, or None when it is no longer wanted."""
 
 
 class Recognizer(Protocol):
     """Turns windows into words; windows of all tracks and meetings share its batches."""
 
-    async def recognize(self, kind: WindowKind, cut: CutWindow) -> Hypothesis | None:
-        """The hypothesis for the window that ``cut`` gives just before its batch starts.
+    async def recognize(self, request: RecognitionRequest) -> tuple[Window, Hypothesis] | None:
+        """The window that was cut and what was heard in it; None when ``cut`` gave None.
 
-        None when ``cut`` gave None. Raises ``RecognitionFailed``.
+        Raises ``RecognitionFailed``, which carries the window where one was cut.
         """
 
 
@@ -42,6 +49,18 @@ class AudioBus(Protocol):
     def receive(self) -> AsyncIterator[TrackEvent]: ...
 
 
+class AudioMemory(Protocol):
+    """Keeps the audio of tracks until it is recognised; bounded, the oldest goes first."""
+
+    def append(self, frame: AudioFrame) -> None: ...
+
+    def read(self, track: TrackId, start: float, end: float) -> Samples:
+        """Samples from ``start`` to ``end``; silence where nothing was heard."""
+
+    def forget(self, track: TrackId, before: float) -> float:
+        """Let go of audio before a moment; the moment from which audio is still kept."""
+
+
 class CaptionSink(Protocol):
     """Shows captions to readers."""
 
@@ -56,16 +75,3 @@ class TranscriptStore(Protocol):
     async def keep_record(self, record: RecordText) -> None: ...
 
     async def keep_gap(self, gap: Gap) -> None: ...
-
-
-__all__ = [
-    "AudioBus",
-    "AudioFrame",
-    "AudioSource",
-    "CaptionSink",
-    "CutWindow",
-    "Recognizer",
-    "SpeechDetector",
-    "TrackId",
-    "TranscriptStore",
-]

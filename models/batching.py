@@ -1,0 +1,148 @@
+"""Windows of all tracks and meetings share batches: what is ready within a few milliseconds goes together."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pipeline.domain import Hypothesis, Samples, Window, WindowKind
+from pipeline.errors import RecognitionFailed, RecognitionStalled
+from pipeline.ports import RecognitionRequest
+
+
+class Engine(Protocol):
+    """Recognises one batch at a time in the calling thread."""
+
+    def hear(self, batch: Sequence[tuple[Window, Samples]]) -> list[Hypothesis]:
+        """One hypothesis per window, in order. Raises ``RecognitionFailed``."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSettings:
+    """``callers`` batches run at once, of at most ``batch`` windows; ``gather`` seconds let a batch fill.
+
+    ``record_callers`` at most are busy with the record, so that captions never wait for it behind all of them.
+    ``stall`` seconds without an answer fail a batch.
+    """
+
+    callers: int = 2
+    batch: int = 4
+    record_batch: int = 1
+    record_callers: int = 1
+    gather: float = 0.004
+    stall: float = 60.0
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    request: RecognitionRequest
+    answer: "asyncio.Future[tuple[Window, Hypothesis] | None]"
+
+
+@dataclass(slots=True)
+class Batcher:
+    """A ``Recognizer`` over one engine: an async context that owns its caller threads.
+
+    The queue holds at most one live and one record request per track (the session's rule), so it is bounded by the
+    number of tracks. Windows are cut when a caller takes them, finals first, then the longest waiting.
+    """
+
+    engine: Engine
+    settings: BatchSettings = BatchSettings()
+    _waiting: list[_Waiting] = field(default_factory=list)
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    _callers: list["asyncio.Task[None]"] = field(default_factory=list)
+    _recording: int = 0
+    _threads: ThreadPoolExecutor | None = None
+
+    async def __aenter__(self) -> "Batcher":
+        # CTranslate2 releases the GIL while it computes, so one thread per caller keeps the cores busy.
+        self._threads = ThreadPoolExecutor(self.settings.callers, thread_name_prefix="recognizer")
+        self._callers = [asyncio.create_task(self._call()) for _ in range(self.settings.callers)]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for caller in self._callers:
+            caller.cancel()
+        await asyncio.gather(*self._callers, return_exceptions=True)
+        for waiting in self._waiting:
+            waiting.answer.cancel()
+        self._waiting.clear()
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def recognize(self, request: RecognitionRequest) -> tuple[Window, Hypothesis] | None:
+        waiting = _Waiting(request, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._arrived.set()
+        try:
+            return await waiting.answer
+        finally:
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
+
+    async def _call(self) -> None:
+        """One caller: takes the most urgent requests, recognises them in its thread, answers."""
+        while True:
+            await self._arrived.wait()
+            await asyncio.sleep(self.settings.gather)
+            chosen = self._choose()
+            if not chosen:
+                self._arrived.clear()
+                continue
+            recording = chosen[0].request.kind is WindowKind.RECORD
+            self._recording += recording
+            try:
+                await self._answer(chosen)
+            finally:
+                self._recording -= recording
+                self._arrived.set()
+
+    def _choose(self) -> list[_Waiting]:
+        """The requests of the next batch, taken from the queue; the record goes alone and last."""
+        order = sorted(self._waiting, key=lambda waiting: waiting.request.kind)
+        live = [waiting for waiting in order if waiting.request.kind is not WindowKind.RECORD]
+        if live:
+            chosen = live[: self._fair_share(len(live))]
+        elif self._recording < self.settings.record_callers:
+            chosen = order[: self.settings.record_batch]
+        else:
+            chosen = []
+        for waiting in chosen:
+            self._waiting.remove(waiting)
+        return chosen
+
+    def _fair_share(self, ready: int) -> int:
+        """Several callers share what is ready, since each may be free soon."""
+        return max(1, min(self.settings.batch, -(-ready // self.settings.callers)))
+
+    async def _answer(self, chosen: list[_Waiting]) -> None:
+        cuts = [(waiting, waiting.request.cut()) for waiting in chosen]
+        wanted = [(waiting, cut) for waiting, cut in cuts if cut is not None]
+        for waiting, cut in cuts:
+            if cut is None and not waiting.answer.done():
+                waiting.answer.set_result(None)
+        if not wanted:
+            return
+        loop = asyncio.get_running_loop()
+        batch = [cut for _, cut in wanted]
+        try:
+            computing = loop.run_in_executor(self._threads, self.engine.hear, batch)
+            heard = await asyncio.wait_for(computing, self.settings.stall)
+        except TimeoutError:
+            self._fail(wanted, RecognitionStalled(f"no answer from the recogniser within {self.settings.stall:g} s"))
+        except RecognitionFailed as failure:
+            self._fail(wanted, failure)
+        except Exception as surprise:  # an engine may raise anything; the tracks must go on
+            self._fail(wanted, RecognitionFailed(f"the recogniser raised {type(surprise).__name__}"))
+        else:
+            for (waiting, cut), hypothesis in zip(wanted, heard, strict=True):
+                if not waiting.answer.done():
+                    waiting.answer.set_result((cut[0], hypothesis))
+
+    @staticmethod
+    def _fail(wanted: list[tuple[_Waiting, tuple[Window, Samples]]], failure: RecognitionFailed) -> None:
+        for waiting, cut in wanted:
+            if not waiting.answer.done():
+                waiting.answer.set_exception(type(failure)(*failure.args, window=cut[0]))

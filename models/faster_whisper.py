@@ -1,0 +1,254 @@
+"""Whisper on CTranslate2: windows of any tracks in, words with meeting times out, in batches.
+
+Drives ``ctranslate2.models.Whisper`` with faster-whisper's feature extractor and tokenizer. A window is padded no
+longer than it must be; the committed words at its beginning are forced and read in one pass (``whisper_layout``); the
+words are aligned on the same encoder output.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import ctranslate2
+import numpy as np
+from faster_whisper.feature_extractor import FeatureExtractor
+from numpy.typing import NDArray
+
+from models import whisper_layout
+from models.guards import Guards, before_pile, doubted
+from models.whisper_tokens import WhisperTokens, timed_words
+from pipeline.domain import SAMPLE_RATE, Hypothesis, Samples, Window, WindowKind, Word
+from pipeline.errors import ModelUnavailable, RecognitionFailed
+
+Features = NDArray[np.float32]
+
+_FRAMES_PER_SECOND = 100
+_PROMPT = 224
+"""Most tokens of earlier text, as Whisper was trained."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How the model is run.
+
+    compute_type: a CTranslate2 type or ``auto``; callers: threads that run batches; threads: threads of each batch;
+    least_padded, padding, round_to: a window of s seconds is padded to s + ``padding``, at least ``least_padded``, rounded up
+    to a multiple of ``round_to`` (seconds); forced: forced text is cut to a multiple of this many tokens, at most
+    ``most_forced``, so that rows share a batch; tokens_per_second, tokens_more: the cap on a window's new tokens;
+    record_beam: beam size for record windows.
+    """
+
+    device: str = "auto"
+    compute_type: str = "auto"
+    callers: int = 2
+    threads: int = 1
+    least_padded: float = 4.0
+    padding: float = 1.0
+    round_to: float = 1.0
+    forced: int = 8
+    most_forced: int = 24
+    tokens_per_second: float = 7.0
+    tokens_more: int = 10
+    record_beam: int = 5
+    guards: Guards = Guards()
+
+
+@dataclass(slots=True)
+class _Row:
+    """One window on its way through a batch."""
+
+    window: Window
+    audio: NDArray[np.float32]
+    start: float
+    language: str
+    forced: list[int]
+    context: list[int]
+    scores: tuple[tuple[str, float], ...] = ()
+    tokens: list[int] = field(default_factory=list)
+    words: tuple[Word, ...] = ()
+    log_probability: float = 0.0
+    no_speech: float = 0.0
+
+    @property
+    def duration(self) -> float:
+        return len(self.audio) / SAMPLE_RATE
+
+
+class WhisperEngine:
+    """One model in memory; ``hear`` may be called from as many threads as there are callers."""
+
+    def __init__(self, folder: Path, settings: EngineSettings = EngineSettings()) -> None:
+        self.settings = settings
+        try:
+            self._model, start = whisper_layout.load(
+                folder,
+                device=settings.device,
+                compute_type=settings.compute_type,
+                inter_threads=settings.callers,
+                intra_threads=settings.threads,
+            )
+            preprocessor = folder / "preprocessor_config.json"
+            mels = (
+                json.loads(preprocessor.read_text()).get("feature_size", 80)
+                if preprocessor.exists()
+                else self._model.n_mels
+            )
+            self._features = FeatureExtractor(feature_size=mels)
+            self.tokens = WhisperTokens(folder, start, self._model.is_multilingual)
+            config = json.loads((folder / "config.json").read_text())
+            self._suppressed = self.tokens.exchanged(config.get("suppress_ids", []))
+        except (OSError, ValueError, RuntimeError, StopIteration) as error:
+            raise ModelUnavailable(f"{folder} cannot be loaded as a Whisper model for CTranslate2: {error}") from error
+
+    @property
+    def description(self) -> dict[str, str | int]:
+        """What runs where, for ``greffier doctor`` and benchmarks."""
+        return {
+            "device": self._model.device,
+            "compute_type": self._model.compute_type,
+            "callers": self.settings.callers,
+            "threads": self.settings.threads,
+        }
+
+    def hear(self, batch: Sequence[tuple[Window, Samples]]) -> list[Hypothesis]:
+        """The hypothesis of each window, in order. Raises ``RecognitionFailed``."""
+        try:
+            rows = [self._row(window, samples) for window, samples in batch]
+            for group in _grouped(rows):
+                self._hear_group(group)
+            return [self._hypothesis(row) for row in rows]
+        except (RuntimeError, ValueError) as error:
+            raise RecognitionFailed(f"the recogniser failed on {len(batch)} windows: {error}") from error
+
+    def _row(self, window: Window, samples: Samples) -> _Row:
+        """The window with its forced text cut to what other rows share, and its audio cut to that text."""
+        language = window.language or window.languages[0]
+        audio = samples.astype(np.float32) / 32768.0
+        words = [(word, self.tokens.encode(word.text, language)) for word in window.prefix if window.language]
+        count = sum(len(tokens) for _, tokens in words)
+        forced = min(count // self.settings.forced * self.settings.forced, self.settings.most_forced)
+        start = window.start
+        while words and count - len(words[0][1]) >= forced > 0:
+            count -= len(words.pop(0)[1])
+            start = max(words[0][0].start - 0.05, window.start)
+        audio = audio[round((start - window.start) * SAMPLE_RATE) :]
+        tokens = [token for _, of_word in words for token in of_word][:forced]
+        context = self.tokens.encode(" " + ", ".join(window.glossary), language)[:_PROMPT] if window.glossary else []
+        return _Row(window, audio, start, language, tokens, context)
+
+    def _hear_group(self, rows: list[_Row]) -> None:
+        """Encode, find languages, generate; ``rows`` share the length of their prompts and the beam."""
+        padded = self._padded(max(row.duration for row in rows))
+        features = np.stack([self._mel(row.audio, padded) for row in rows])
+        encoded = self._model.encode(ctranslate2.StorageView.from_array(features))
+        if any(row.window.detect_language or row.window.language is None for row in rows):
+            self._detect(rows, encoded)
+        self._generate(rows, encoded, padded)
+        for language in {row.language for row in rows}:
+            self._align(rows, language, encoded)
+
+    def _padded(self, duration: float) -> float:
+        settings = self.settings
+        seconds = max(duration + settings.padding, settings.least_padded)
+        return min(float(np.ceil(seconds / settings.round_to) * settings.round_to), 30.0)
+
+    def _mel(self, audio: NDArray[np.float32], padded: float) -> Features:
+        """Log-mel features of shape (mels, 100 x padded)."""
+        whole = np.zeros(round(padded * SAMPLE_RATE), dtype=np.float32)
+        whole[: len(audio)] = audio[: len(whole)]
+        features: Features = self._features(whole, padding=0)
+        return np.ascontiguousarray(features[:, : round(padded * _FRAMES_PER_SECOND)], dtype=np.float32)
+
+    def _detect(self, rows: list[_Row], encoded: ctranslate2.StorageView) -> None:
+        if not self._model.is_multilingual:
+            return
+        for row, ranked in zip(rows, self._model.detect_language(encoded), strict=True):
+            scores = {token.strip("<|>"): probability for token, probability in ranked}
+            row.scores = tuple((language, scores.get(language, 0.0)) for language in row.window.languages)
+            if row.window.language is None:
+                row.language = max(row.scores, key=lambda pair: pair[1])[0]
+
+    def _generate(self, rows: list[_Row], encoded: ctranslate2.StorageView, padded: float) -> None:
+        prompts = [self.tokens.prompt(row.language, row.context, row.forced) for row in rows]
+        length = len(prompts[0])
+        extra = int(bool(rows[0].forced))
+        if extra:
+            # The first prompt of a batch tells CTranslate2 whether timestamps are wanted: it must end with
+            # <|notimestamps|>, which a prompt with forced text does not.
+            leader = self.tokens.prompt(rows[0].language, rows[0].context, [])[:-1]
+            leader += [self.tokens.no_timestamps] * (length - len(leader))
+            prompts.insert(0, leader)
+            encoded = _with_empty_row(encoded)
+        longest = max(row.duration for row in rows)
+        cap = max(int(self.settings.tokens_per_second * longest) + self.settings.tokens_more - len(rows[0].forced), 12)
+        record = rows[0].window.kind is WindowKind.RECORD
+        results = self._model.generate(
+            encoded,
+            prompts,
+            beam_size=self.settings.record_beam if record else 1,
+            max_length=max(2 * cap, length + cap),
+            suppress_tokens=self._suppressed,
+            return_scores=True,
+            return_no_speech_prob=True,
+        )[extra:]
+        for row, result in zip(rows, results, strict=True):
+            heard = self.tokens.exchanged(result.sequences_ids[0])
+            row.tokens = [token for token in heard if token < self.tokens.end_of_text]
+            row.log_probability = result.scores[0]
+            row.no_speech = result.no_speech_prob
+
+    def _align(self, rows: list[_Row], language: str, encoded: ctranslate2.StorageView) -> None:
+        """Words with times for the rows in ``language``; ``align`` takes one task sequence for all of its rows."""
+        chosen = [index for index, row in enumerate(rows) if row.language == language and row.tokens]
+        if not chosen:
+            return
+        some = encoded if len(chosen) == len(rows) else _rows_of(encoded, chosen)
+        texts = [self.tokens.exchanged(rows[index].forced + rows[index].tokens) for index in chosen]
+        frames = [max(2, int(rows[index].duration * _FRAMES_PER_SECOND)) for index in chosen]
+        aligned = self._model.align(some, self.tokens.task(language), texts, frames)
+        for index, path in zip(chosen, aligned, strict=True):
+            row = rows[index]
+            pieces = self.tokens.pieces(row.forced + row.tokens, language)
+            words = timed_words(pieces, path.alignments, path.text_token_probs, row.start, row.duration)
+            row.words = tuple(words[_whole_pieces([piece.tokens for piece in pieces], len(row.forced)) :])
+
+    def _hypothesis(self, row: _Row) -> Hypothesis:
+        guards = self.settings.guards
+        words = before_pile(row.words, guards.pile)
+        text = "".join(word.text for word in words)
+        if doubted(text, row.no_speech, row.log_probability, guards):
+            words = ()
+        return Hypothesis(words, row.language, row.scores)
+
+
+def _grouped(rows: Sequence[_Row]) -> list[list[_Row]]:
+    """Rows that one ``generate`` takes: the same lengths of prompt, the same beam."""
+    groups: dict[tuple[bool, int, int], list[_Row]] = {}
+    for row in rows:
+        key = (row.window.kind is WindowKind.RECORD, len(row.context), len(row.forced))
+        groups.setdefault(key, []).append(row)
+    return list(groups.values())
+
+
+def _whole_pieces(pieces: Sequence[tuple[int, ...]], tokens: int) -> int:
+    """How many pieces from the first one on lie within the first ``tokens`` tokens."""
+    reached = 0
+    for count, piece in enumerate(pieces):
+        reached += len(piece)
+        if reached > tokens:
+            return count
+    return len(pieces)
+
+
+def _rows_of(encoded: ctranslate2.StorageView, rows: list[int]) -> ctranslate2.StorageView:
+    return ctranslate2.StorageView.from_array(np.ascontiguousarray(_array(encoded)[rows]))
+
+
+def _with_empty_row(encoded: ctranslate2.StorageView) -> ctranslate2.StorageView:
+    array = _array(encoded)
+    return ctranslate2.StorageView.from_array(np.concatenate((np.zeros_like(array[:1]), array)))
+
+
+def _array(encoded: ctranslate2.StorageView) -> NDArray[np.float32]:
+    return np.array(encoded.to_device(ctranslate2.Device.cpu) if encoded.device != "cpu" else encoded)

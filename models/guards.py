@@ -1,0 +1,99 @@
+"""What a recogniser makes up: how it is seen, and cut."""
+
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.domain import Word
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """Thresholds; the first three are Whisper's own (Radford et al. 2022, section 4.5).
+
+    ``no_speech`` and ``log_probability`` cut a window when both doubt it, or when the mean log-probability alone
+    falls under ``hopeless``. ``compression`` is text bytes over deflated bytes. ``pile`` seconds is the least time
+    three consecutive words take: a path that piles words on one frame has lost the audio.
+    """
+
+    no_speech: float = 0.6
+    log_probability: float = -1.0
+    hopeless: float = -1.5
+    compression: float = 2.4
+    pile: float = 0.16
+    phrase_log_probability: float = -0.6
+    phrase_no_speech: float = 0.3
+
+
+SILENCE_PHRASES = frozenset(
+    {
+        "sous titrage societe radio canada",
+        "sous titrage st 501",
+        "sous titres realises par la communaute d amara org",
+        "sous titres realises para la communaute d amara org",
+        "sous titres par",
+        "sous titrage",
+        "amara org",
+        "merci d avoir regarde cette video",
+        "merci d avoir regarde",
+        "abonnez vous",
+        "n oubliez pas de vous abonner",
+        "a bientot",
+        "merci",
+        "merci beaucoup",
+        "ok",
+        "oui",
+        "thank you",
+        "thank you very much",
+        "thanks for watching",
+        "thank you for watching",
+        "please subscribe",
+        "subscribe to my channel",
+        "subtitles by the amara org community",
+        "transcription by castingwords",
+        "bye",
+        "bye bye",
+        "you",
+        "okay",
+        "i m sorry",
+        "so",
+        "the end",
+    }
+)
+"""What Whisper is known to print on silence and noise, French and English, without case, accents and punctuation."""
+
+_ACCENTS = str.maketrans("àâäéèêëîïôöùûüç", "aaaeeeeiioouuuc")
+
+
+def plain(text: str) -> str:
+    """``text`` without case, accents and punctuation."""
+    return " ".join(re.sub(r"[^\w]+", " ", text.casefold().translate(_ACCENTS)).split())
+
+
+def doubted(text: str, no_speech: float, log_probability: float, guards: Guards) -> bool:
+    """Whether a whole window's text is to be cut."""
+    if no_speech > guards.no_speech and log_probability < guards.log_probability:
+        return True
+    if log_probability < guards.hopeless:
+        return True
+    if len(text) > 40 and compression_ratio(text) > guards.compression:
+        return True
+    unsure = no_speech > guards.phrase_no_speech or log_probability < guards.phrase_log_probability
+    return unsure and plain(text) in SILENCE_PHRASES
+
+
+def compression_ratio(text: str) -> float:
+    raw = text.encode()
+    return len(raw) / len(zlib.compress(raw))
+
+
+def before_pile(words: Sequence[Word], pile: float) -> tuple[Word, ...]:
+    """The words up to the first three that together last less than ``pile`` seconds.
+
+    What follows a pile was not heard. Three words that end the window may be its unheard end, so they go too.
+    """
+    for index in range(len(words) - 2):
+        if words[index + 2].end - words[index].start < pile:
+            return tuple(words[:index])
+    return tuple(words)

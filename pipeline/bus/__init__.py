@@ -1,0 +1,1 @@
+"""Buses between the parts of a meeting, in memory or through a server."""

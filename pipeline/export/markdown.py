@@ -1,0 +1,35 @@
+"""Markdown (CommonMark): title, participants, then a paragraph for every turn and gap."""
+
+import re
+
+from pipeline.domain import Gap, Transcript, Turn
+from pipeline.export.characters import one_line
+from pipeline.export.clock import short
+from pipeline.export.names import speaker_names
+from pipeline.export.passages import gap_text, passages, turn_text
+
+# Any ASCII punctuation may be escaped by a backslash (CommonMark, section 2.4). These begin markup somewhere in
+# CommonMark or in its tables, strikethrough and formulas extensions; "." and ")" after a number would begin a list.
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>()#+\-=!|~&$^:@/]|(?<=\d)\.")
+
+
+def escaped(text: str) -> str:
+    """``text`` on one line, every character of it standing for itself."""
+    return _MARKUP.sub(r"\\\g<0>", one_line(text))
+
+
+def markdown(transcript: Transcript) -> str:
+    """``transcript`` as a Markdown document; empty where there is nothing at all to tell."""
+    names = speaker_names(transcript)
+    blocks = [f"# {escaped(transcript.title)}"] if one_line(transcript.title) else []
+    if names:
+        blocks += ["## Participants", "\n".join(f"- {escaped(name)}" for name in names.values())]
+    told = [_block(passage, names[passage.participant.id]) for passage in passages(transcript)]
+    if told:
+        blocks += ["## Transcription", *told]
+    return "".join(f"{block}\n\n" for block in blocks).rstrip("\n") + ("\n" if blocks else "")
+
+
+def _block(passage: Turn | Gap, name: str) -> str:
+    said = escaped(turn_text(passage)) if isinstance(passage, Turn) else f"*{escaped(gap_text(passage))}*"
+    return f"**{escaped(name)}** ({short(passage.start)})  \n{said}"

@@ -1,0 +1,328 @@
+"""Captions of one track: which window to recognise next, and what to show once its words are known."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pipeline.domain import Caption, Hypothesis, TrackId, UtteranceId, Window, WindowKind, Word
+from pipeline.live.language import LanguageTracker
+from pipeline.live.policies import CommitPolicy
+from pipeline.live.settings import LiveSettings
+from pipeline.live.words import after_committed, ends_sentence, monotone, without_loops
+
+_LEAD = 0.3
+"""Audio before the detected start of speech that a window includes: onsets are quiet."""
+_TRAIL = 0.25
+"""Audio after the detected end of speech that the last window includes."""
+_COVERED = 0.1
+"""A window that heard this much after the end of speech needs no successor."""
+_LONGEST = 28.0
+"""A window never exceeds what Whisper hears (30 s); a lagging track catches up in several."""
+_ATTEMPTS = 3
+
+
+@dataclass(slots=True, eq=False)
+class Utterance:
+    """Speech between two endpoints. ``heard`` is the end of the last window recognised for it."""
+
+    id: UtteranceId
+    start: float
+    policy: CommitPolicy
+    language: str
+    end: float | None = None
+    heard: float = 0.0
+    words: list[Word] = field(default_factory=list)
+    tail: tuple[Word, ...] = ()
+    revision: int = 0
+    failures: int = 0
+
+
+@dataclass(slots=True)
+class TrackCaptioner:
+    """Fed with speech, audio and hypotheses of one track; drained of windows, captions and finished utterances."""
+
+    track: TrackId
+    settings: LiveSettings
+    new_policy: Callable[[], CommitPolicy]
+    language: LanguageTracker
+    glossary: tuple[str, ...] = ()
+    _open: deque[Utterance] = field(default_factory=deque)
+    _speaking: bool = False
+    _audio_until: float = 0.0
+    _serial: int = 0
+    _in_flight: Window | None = None
+    _history: deque[Word] = field(default_factory=deque)
+    _frontier: float = 0.0
+    _speech_until: float = -1e9
+    _window_from: float = 0.0
+    _looked_at: float = -1e9
+    _outbox: dict[UtteranceId, Caption] = field(default_factory=dict)
+    _finished: list[tuple[Utterance, Caption]] = field(default_factory=list)
+    _unheard: list[tuple[float, float]] = field(default_factory=list)
+
+    # --- in ---------------------------------------------------------------------------------------------
+
+    def speech_started(self, at: float) -> None:
+        if not self._speaking:
+            self._speaking = True
+            self._begin(max(at, self._frontier))
+
+    def audio_until(self, at: float) -> None:
+        self._audio_until = max(self._audio_until, at)
+
+    def speech_ended(self, at: float) -> None:
+        if not self._speaking:
+            return
+        self._speaking = False
+        utterance = self._open[-1]
+        utterance.end = max(at, utterance.start)
+        self._speech_until = utterance.end
+        if utterance.heard >= utterance.end + _COVERED and self._open[0] is utterance:
+            self._finish(utterance)
+
+    def hypothesis(self, window: Window, heard: Hypothesis) -> None:
+        """Take the words of ``window``; they finish their own utterance, whatever began since."""
+        self._landed(window)
+        utterance = self._find(window.utterance)
+        if utterance is None:
+            return
+        fresh = window.end - max(utterance.heard, window.start)
+        if self.language.hear(heard.language_scores, max(fresh, 0.1)):
+            self._switch_language(utterance)
+            return
+        if not self.language.fixed and heard.language_scores and heard.language != self.language.current:
+            return
+        utterance.heard = max(utterance.heard, window.end)
+        utterance.language = heard.language
+        self._take(utterance, window, heard.words)
+
+    def recognition_failed(self, window: Window) -> None:
+        """The recogniser gave nothing for ``window``: it is asked again, and given up after three failures."""
+        self._landed(window)
+        utterance = self._find(window.utterance)
+        if utterance is None:
+            return
+        utterance.failures += 1
+        if utterance.failures >= _ATTEMPTS and utterance.end is not None:
+            known = max(utterance.heard, utterance.start)
+            if known < utterance.end:
+                self._unheard.append((known, utterance.end))
+            self._finish(utterance)
+
+    # --- out --------------------------------------------------------------------------------------------
+
+    def wanted(self) -> WindowKind | None:
+        """The kind of window this track wants recognised now."""
+        if self._in_flight is not None or not self._open:
+            return None
+        utterance = self._open[0]
+        if utterance.end is not None:
+            return WindowKind.FINAL
+        fresh = self._audio_until - max(utterance.heard, utterance.start)
+        return WindowKind.LIVE if fresh >= self.settings.step else None
+
+    def window_to_recognize(self, not_before: float = 0.0) -> Window | None:
+        """The wanted window with the newest audio; it is then on its way until its hypothesis comes back.
+
+        Audio before ``not_before`` is gone: what was not recognised of it is reported as unheard.
+        """
+        kind = self.wanted()
+        if kind is None:
+            return None
+        utterance = self._open[0]
+        self._forget(utterance, not_before)
+        end = self._audio_until if utterance.end is None else min(self._audio_until, utterance.end + _TRAIL)
+        start = max(self._window_start(utterance, end), not_before)
+        end = min(end, start + _LONGEST)
+        self._window_from = start
+        detect = not self.language.fixed and (
+            end - self._looked_at >= self.settings.detect_every or utterance.heard == 0.0
+        )
+        if detect:
+            self._looked_at = end
+        self._in_flight = Window(
+            track=self.track,
+            utterance=utterance.id,
+            kind=kind,
+            start=start,
+            end=end,
+            languages=self.language.languages,
+            language=self.language.current,
+            detect_language=detect,
+            prefix=tuple(word for word in self._history if word.start >= start),
+            glossary=self.glossary,
+        )
+        return self._in_flight
+
+    def captions_to_send(self) -> list[Caption]:
+        """The newest caption of every utterance that changed since the last call."""
+        captions = list(self._outbox.values())
+        self._outbox.clear()
+        return captions
+
+    def finished_utterances(self) -> list[tuple[Utterance, Caption]]:
+        """The utterances whose final was made since the last call."""
+        finished, self._finished = self._finished, []
+        return finished
+
+    def unheard(self) -> list[tuple[float, float]]:
+        """The spans of speech given up since the last call."""
+        spans, self._unheard = self._unheard, []
+        return spans
+
+    @property
+    def audio_end(self) -> float:
+        return self._audio_until
+
+    @property
+    def busy(self) -> bool:
+        """Whether an utterance is open or a window on its way."""
+        return bool(self._open) or self._in_flight is not None
+
+    @property
+    def urgency(self) -> WindowKind:
+        return WindowKind.FINAL if self._open and self._open[0].end is not None else WindowKind.LIVE
+
+    @property
+    def lag(self) -> float:
+        """Seconds of heard speech that no window has covered yet."""
+        if not self._open:
+            return 0.0
+        utterance = self._open[0]
+        return max(0.0, self._audio_until - max(utterance.heard, utterance.start))
+
+    @property
+    def needed_from(self) -> float:
+        """Audio before this moment is needed by no further live window."""
+        return max(0.0, min(self._window_from, self._frontier) - _LEAD)
+
+    # --- utterances -------------------------------------------------------------------------------------
+
+    def _begin(self, at: float) -> Utterance:
+        self._serial += 1
+        name = UtteranceId(f"{self.track}#{self._serial}")
+        utterance = Utterance(name, at, self.new_policy(), self.language.current or self.language.languages[0])
+        self._open.append(utterance)
+        return utterance
+
+    def _find(self, name: UtteranceId) -> Utterance | None:
+        return next((utterance for utterance in self._open if utterance.id == name), None)
+
+    def _landed(self, window: Window) -> None:
+        if window == self._in_flight:
+            self._in_flight = None
+
+    def _take(self, utterance: Utterance, window: Window, words: tuple[Word, ...]) -> None:
+        floor = max(self._frontier, utterance.start - _LEAD)
+        fresh = tuple(word for word in after_committed(words, tuple(self._history)) if word.end > floor)
+        fresh = without_loops(monotone(fresh, floor, window.end))
+        if utterance.end is not None and window.end >= utterance.end:
+            utterance.tail = fresh
+            self._finish(utterance)
+            return
+        count = utterance.policy.committable(window, fresh)
+        changed = count > 0 or fresh[count:] != utterance.tail
+        self._commit(utterance, fresh[:count])
+        utterance.tail = fresh[count:]
+        if changed:
+            self._publish(utterance, final=False)
+        if utterance.end is None:
+            self._split_if_long(utterance)
+
+    def _commit(self, utterance: Utterance, words: tuple[Word, ...]) -> None:
+        utterance.words.extend(words)
+        self._history.extend(words)
+        if words:
+            self._frontier = max(self._frontier, words[-1].end)
+        while self._history and self._history[0].start < self._frontier - _LONGEST:
+            self._history.popleft()
+
+    def _publish(self, utterance: Utterance, final: bool) -> Caption:
+        utterance.revision += 1
+        caption = Caption(
+            track=self.track,
+            utterance=utterance.id,
+            revision=utterance.revision,
+            final=final,
+            language=utterance.language,
+            words=tuple(utterance.words),
+            tail=utterance.tail,
+            lag=self.lag,
+        )
+        self._outbox[utterance.id] = caption
+        return caption
+
+    def _finish(self, utterance: Utterance) -> None:
+        """Everything that was heard of the utterance is committed; an utterance without words leaves no trace."""
+        self._commit(utterance, utterance.tail)
+        utterance.tail = ()
+        self._open.remove(utterance)
+        if utterance.end is not None:
+            self._frontier = max(self._frontier, utterance.end)
+        if utterance.words or utterance.revision:
+            self._finished.append((utterance, self._publish(utterance, final=True)))
+
+    def _split_if_long(self, utterance: Utterance) -> None:
+        """End an utterance that goes on without pause where a sentence, or else a word, has just been committed."""
+        if not utterance.words:
+            return
+        last = utterance.words[-1]
+        length = last.end - utterance.start
+        long = length > self.settings.soft_utterance and ends_sentence(last.text)
+        if long or length > self.settings.hard_utterance:
+            self._divide(utterance)
+
+    def _divide(self, utterance: Utterance) -> None:
+        """Finish ``utterance`` at its last committed word; what follows belongs to a new one."""
+        tail, utterance.tail = utterance.tail, ()
+        utterance.end = utterance.words[-1].end if utterance.words else utterance.start
+        end, heard, still_speaking = utterance.end, utterance.heard, self._open[-1] is utterance and self._speaking
+        place = self._open.index(utterance)
+        self._finish(utterance)
+        successor = self._begin(end)
+        successor.heard, successor.tail = heard, tail
+        if not still_speaking:
+            self._open.remove(successor)
+            self._open.insert(place, successor)
+            successor.end = self._speech_until
+        if tail:
+            self._publish(successor, final=False)
+
+    def _switch_language(self, utterance: Utterance) -> None:
+        """The participant changed language: what is committed stays, the rest is heard again in the new one."""
+        utterance.tail = ()
+        if utterance.words:
+            ended = utterance.end
+            self._divide(utterance)
+            successor = self._open[0]
+            successor.end, successor.heard, successor.tail = ended, 0.0, ()
+            utterance = successor
+        utterance.language = self.language.current or utterance.language
+        self._history.clear()
+        self._window_from = max(self._frontier, utterance.start)
+
+    def _forget(self, utterance: Utterance, not_before: float) -> None:
+        known = max(utterance.heard, utterance.start)
+        if known < not_before:
+            gone = not_before if utterance.end is None else min(not_before, utterance.end)
+            self._unheard.append((known, gone))
+            utterance.heard = gone
+            self._frontier = max(self._frontier, gone)
+
+    # --- windows ----------------------------------------------------------------------------------------
+
+    def _window_start(self, utterance: Utterance, end: float) -> float:
+        """Where the window begins: audio is carried across short pauses, and shortened at a committed word."""
+        opening = max(utterance.start - _LEAD, 0.0)
+        resumed = self._history and utterance.start - self._history[-1].end < self.settings.join
+        start = min(self._window_from, opening) if resumed else opening
+        if resumed and start < self._history[0].start:
+            start = max(start, self._history[0].start - 0.05)
+        if end - start <= self.settings.window:
+            return start
+        target = end - self.settings.keep
+        starts = [word.start for word in self._history if start < word.start <= max(target, self._frontier)]
+        if starts:
+            return max(min(starts, key=lambda moment: abs(moment - target)) - 0.05, 0.0)
+        unheard = max(opening, self._frontier, utterance.heard - self.settings.window)
+        return max(min(target, unheard), 0.0)

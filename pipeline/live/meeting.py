@@ -1,0 +1,174 @@
+"""Captions of one meeting: many tracks, one set of languages and one glossary. Sans-IO."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pipeline.domain import Caption, Gap, Hypothesis, Participant, RecordText, Track, TrackId, Window, WindowKind
+from pipeline.live.captioner import TrackCaptioner
+from pipeline.live.language import LanguageTracker
+from pipeline.live.policies import AlignAtt, CommitPolicy
+from pipeline.live.record_windows import RecordWindows
+from pipeline.live.settings import LiveSettings
+
+
+@dataclass(slots=True)
+class _Line:
+    """All that is live about one track."""
+
+    participant: Participant
+    captioner: TrackCaptioner
+    record: RecordWindows
+    closed: bool = False
+
+
+@dataclass(slots=True)
+class MeetingCaptioner:
+    """Fed with track events and hypotheses, drained of windows, captions, record texts and gaps."""
+
+    settings: LiveSettings = LiveSettings()
+    languages: tuple[str, ...] = ("fr", "en")
+    new_policy: Callable[[], CommitPolicy] | None = None
+    _glossary: tuple[str, ...] = ()
+    _lines: dict[TrackId, _Line] = field(default_factory=dict)
+    _records: list[RecordText] = field(default_factory=list)
+    _gaps: list[Gap] = field(default_factory=list)
+
+    # --- in ---------------------------------------------------------------------------------------------
+
+    def track_opened(self, track: Track) -> None:
+        """A track comes, or comes back under its id; a participant's name joins the glossary when there is one."""
+        line = self._lines.get(track.id)
+        if line is not None:
+            line.closed = False
+            return
+        tracker = LanguageTracker(track.languages or self.languages)
+        captioner = TrackCaptioner(track.id, self.settings, self.new_policy or self._align_att, tracker)
+        record = RecordWindows(track.id, self.settings.record_join, self.settings.record_window)
+        self._lines[track.id] = _Line(track.participant, captioner, record)
+        self._share_glossary()
+
+    def set_glossary(self, terms: tuple[str, ...]) -> None:
+        """The meeting's terms from now on, also while it runs."""
+        self._glossary = terms
+        self._share_glossary()
+
+    def speech_started(self, track: TrackId, at: float) -> None:
+        self._lines[track].captioner.speech_started(at)
+
+    def audio_until(self, track: TrackId, at: float) -> None:
+        self._lines[track].captioner.audio_until(at)
+
+    def speech_ended(self, track: TrackId, at: float) -> None:
+        line = self._lines[track]
+        line.captioner.speech_ended(at)
+        self._collect(line)
+
+    def audio_lost(self, track: TrackId, start: float, end: float, reason: str) -> None:
+        """Sound that will never be recognised: marked in the transcript."""
+        self._gaps.append(Gap(track, self._lines[track].participant, start, end, reason))
+
+    def quiet_until(self, track: TrackId, at: float) -> None:
+        """The track is known to be silent until ``at``."""
+        line = self._lines[track]
+        if not line.captioner.busy:
+            line.record.quiet(at)
+
+    def track_closed(self, track: TrackId, at: float) -> None:
+        line = self._lines[track]
+        line.closed = True
+        line.captioner.audio_until(at)
+        line.captioner.speech_ended(at)
+        self._collect(line)
+
+    def close(self) -> None:
+        """The meeting is over: every track ends where its audio does."""
+        for track, line in self._lines.items():
+            if not line.closed:
+                self.track_closed(track, line.captioner.audio_end)
+            self._collect(line)
+
+    def hypothesis(self, window: Window, heard: Hypothesis) -> None:
+        line = self._lines[window.track]
+        if window.kind is WindowKind.RECORD:
+            record = line.record.recognized(window, heard.words)
+            if record is not None and record.words:
+                self._records.append(record)
+            return
+        line.captioner.hypothesis(window, heard)
+        self._collect(line)
+
+    def recognition_failed(self, window: Window) -> None:
+        line = self._lines[window.track]
+        if window.kind is WindowKind.RECORD:
+            line.record.failed(window)
+            return
+        line.captioner.recognition_failed(window)
+        self._collect(line)
+
+    # --- out --------------------------------------------------------------------------------------------
+
+    def wanted(self) -> list[tuple[TrackId, WindowKind]]:
+        """What may be asked of a recogniser now: per track at most one live or final window and one for the record."""
+        wishes = []
+        for track, line in self._lines.items():
+            kind = line.captioner.wanted()
+            if kind is not None:
+                wishes.append((track, kind))
+            if line.record.wanted:
+                wishes.append((track, WindowKind.RECORD))
+        return wishes
+
+    def window_to_recognize(self, track: TrackId, record: bool, not_before: float) -> Window | None:
+        """The window to recognise now; audio before ``not_before`` is no longer kept."""
+        line = self._lines[track]
+        if record:
+            return line.record.window_to_recognize(line.captioner.glossary, not_before)
+        window = line.captioner.window_to_recognize(not_before)
+        self._collect(line)
+        return window
+
+    def captions_to_send(self) -> list[Caption]:
+        return [caption for line in self._lines.values() for caption in line.captioner.captions_to_send()]
+
+    def records_to_keep(self) -> list[RecordText]:
+        records, self._records = self._records, []
+        return records
+
+    def gaps_to_mark(self) -> list[Gap]:
+        gaps, self._gaps = self._gaps, []
+        return gaps
+
+    def needed_from(self, track: TrackId) -> float:
+        """Audio of ``track`` before this moment may be forgotten."""
+        line = self._lines[track]
+        record = line.record.needed_from
+        live = line.captioner.needed_from
+        return live if record is None else min(live, record)
+
+    def kind_of(self, track: TrackId) -> WindowKind:
+        """How urgent the track's live window is now."""
+        return self._lines[track].captioner.urgency
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is open, on its way or still to be recognised."""
+        return all(not line.captioner.busy and line.record.idle for line in self._lines.values())
+
+    # --- inside -----------------------------------------------------------------------------------------
+
+    def _align_att(self) -> CommitPolicy:
+        return AlignAtt(self.settings.margin)
+
+    def _collect(self, line: _Line) -> None:
+        for utterance, final in line.captioner.finished_utterances():
+            line.record.finished(utterance.start, final)
+        for start, end in line.captioner.unheard():
+            self.audio_lost(line.captioner.track, start, end, "not recognised")
+        if line.closed and not line.captioner.busy:
+            line.record.quiet(float("inf"))
+
+    def _share_glossary(self) -> None:
+        names = tuple(line.participant.name for line in self._lines.values()) if self._glossary else ()
+        terms = tuple(dict.fromkeys((*self._glossary, *names)))
+        for line in self._lines.values():
+            line.captioner.glossary = terms

@@ -1,0 +1,58 @@
+"""When a word may be committed: two rules behind one interface.
+
+Both are pure functions of hypotheses; the words they commit never change afterwards.
+"""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pipeline.domain import Window, Word
+from pipeline.live.words import spoken_form
+
+
+class CommitPolicy(Protocol):
+    """Holds what it must remember of one utterance."""
+
+    def committable(self, window: Window, words: tuple[Word, ...]) -> int:
+        """How many of ``words``, the newest words after what is committed, may be committed now."""
+
+
+@dataclass(slots=True)
+class AlignAtt:
+    """Commits the words whose sound ends before a margin at the end of the audio.
+
+    Papi et al., AlignAtt (Interspeech 2023), applied after decoding: attention that falls on the last
+    ``margin`` seconds says that the word may still change once more audio is heard.
+    """
+
+    margin: float
+
+    def committable(self, window: Window, words: tuple[Word, ...]) -> int:
+        return leading(words, window.end - self.margin)
+
+
+@dataclass(slots=True)
+class LocalAgreement:
+    """Commits the longest prefix on which two consecutive hypotheses agree (LocalAgreement-2).
+
+    Liu et al., Interspeech 2020; Macháček et al., arXiv 2307.14743. Words are compared by what is said,
+    without case and punctuation.
+    """
+
+    _previous: tuple[str, ...] = field(default=())
+
+    def committable(self, window: Window, words: tuple[Word, ...]) -> int:
+        said = tuple(spoken_form(word.text) for word in words)
+        agreed = 0
+        while agreed < min(len(said), len(self._previous)) and said[agreed] == self._previous[agreed]:
+            agreed += 1
+        self._previous = said[agreed:]
+        return agreed
+
+
+def leading(words: tuple[Word, ...], until: float) -> int:
+    """How many words from the first one on end at or before ``until``."""
+    for count, word in enumerate(words):
+        if word.end > until:
+            return count
+    return len(words)

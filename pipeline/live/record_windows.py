@@ -1,0 +1,109 @@
+"""What is recognised once more as a whole for the record, after its speech has ended."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from pipeline.domain import Caption, RecordText, TrackId, UtteranceId, Window, WindowKind, Word
+
+_LEAD = 0.3
+_TRAIL = 0.3
+_ATTEMPTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    utterances: tuple[UtteranceId, ...]
+    start: float
+    end: float
+    language: str
+
+
+@dataclass(slots=True)
+class RecordWindows:
+    """Joins finished utterances of one track into windows: neighbours closer than ``join``, up to ``longest`` seconds.
+
+    Cutting at every pause costs as much as streaming does (docs/benchmarks.md), so windows are long. Utterances
+    without words are not asked for: the record adds no text where nothing was captioned.
+    """
+
+    track: TrackId
+    join: float
+    longest: float
+    _growing: _Span | None = None
+    _ready: deque[_Span] = field(default_factory=deque)
+    _in_flight: tuple[Window, _Span] | None = None
+    _attempts: int = 0
+
+    def finished(self, start: float, final: Caption) -> None:
+        """An utterance that began at ``start`` has its final."""
+        if not final.words:
+            return
+        span = _Span((final.utterance,), start, final.words[-1].end, final.language)
+        growing = self._growing
+        if growing is not None:
+            joins = span.start - growing.end < self.join and span.end - growing.start <= self.longest
+            if joins and span.language == growing.language:
+                names = growing.utterances + span.utterances
+                self._growing = _Span(names, growing.start, max(span.end, growing.end), span.language)
+                return
+            self._ready.append(growing)
+        self._growing = span
+
+    def quiet(self, until: float) -> None:
+        """No speech of this track is open, and audio is known until ``until``: what grew may be ready."""
+        if self._growing is not None and until - self._growing.end >= self.join:
+            self._ready.append(self._growing)
+            self._growing = None
+
+    @property
+    def wanted(self) -> bool:
+        return self._in_flight is None and bool(self._ready)
+
+    def window_to_recognize(self, glossary: tuple[str, ...], not_before: float) -> Window | None:
+        """The oldest window; those whose audio is no longer kept (before ``not_before``) keep their caption text."""
+        while self._ready and self._ready[0].start < not_before:
+            self._ready.popleft()
+        if not self.wanted:
+            return None
+        span = self._ready.popleft()
+        window = Window(
+            track=self.track,
+            utterance=span.utterances[0],
+            kind=WindowKind.RECORD,
+            start=max(span.start - _LEAD, 0.0),
+            end=span.end + _TRAIL,
+            languages=(span.language,),
+            language=span.language,
+            glossary=glossary,
+        )
+        self._in_flight = (window, span)
+        return window
+
+    def recognized(self, window: Window, words: tuple[Word, ...]) -> RecordText | None:
+        """The record text of the window in flight."""
+        if self._in_flight is None or self._in_flight[0] != window:
+            return None
+        span = self._in_flight[1]
+        self._in_flight, self._attempts = None, 0
+        return RecordText(self.track, span.utterances, span.language, words)
+
+    def failed(self, window: Window) -> None:
+        """Asked for once more; then the caption text stands."""
+        if self._in_flight is None or self._in_flight[0] != window:
+            return
+        span, self._in_flight = self._in_flight[1], None
+        self._attempts += 1
+        if self._attempts < _ATTEMPTS:
+            self._ready.appendleft(span)
+        else:
+            self._attempts = 0
+
+    @property
+    def needed_from(self) -> float | None:
+        """Audio from this moment on is still needed for the record; None when none is."""
+        spans = [span for span in (self._in_flight[1] if self._in_flight else None, *self._ready, self._growing) if span]
+        return min(span.start for span in spans) - _LEAD if spans else None
+
+    @property
+    def idle(self) -> bool:
+        return self._in_flight is None and not self._ready and self._growing is None

@@ -1,0 +1,59 @@
+"""Small pure rules on sequences of words."""
+
+from pipeline.domain import Word
+
+
+def spoken_form(text: str) -> str:
+    """What is said, without case, spaces and punctuation: what two hypotheses are compared by."""
+    return "".join(character for character in text.casefold() if character.isalnum())
+
+
+def after_committed(words: tuple[Word, ...], committed: tuple[Word, ...]) -> tuple[Word, ...]:
+    """``words`` without those that are already committed: by text where the seam matches, else by time.
+
+    A recogniser that cannot continue after forced words hears the last committed ones again; the seam is
+    looked for in up to five words (Macháček et al., arXiv 2307.14743, section 3).
+    """
+    if not committed or not words:
+        return words
+    for length in range(min(5, len(words), len(committed)), 0, -1):
+        said = [spoken_form(word.text) for word in words[:length]]
+        near = words[0].start < committed[-1].end + 0.3
+        if near and said == [spoken_form(word.text) for word in committed[-length:]]:
+            return words[length:]
+    done = committed[-1].end
+    return tuple(word for word in words if (word.start + word.end) / 2 > done)
+
+
+def monotone(words: tuple[Word, ...], not_before: float, not_after: float) -> tuple[Word, ...]:
+    """``words`` with times that never run backwards and stay within the given span (law 4)."""
+    placed = []
+    reached = not_before
+    for word in words:
+        start = min(max(word.start, reached), not_after)
+        end = min(max(word.end, start), not_after)
+        placed.append(Word(word.text, start, end, word.confidence))
+        reached = end
+    return tuple(placed)
+
+
+def ends_sentence(text: str) -> bool:
+    return text.rstrip().endswith((".", "?", "!", "…"))
+
+
+def without_loops(words: tuple[Word, ...]) -> tuple[Word, ...]:
+    """``words`` cut after the second turn of a phrase that is repeated over and over.
+
+    A phrase of one word may be said three times in a row ("non, non, non"), a longer one twice; more is how
+    recognisers loop on noise.
+    """
+    said = [spoken_form(word.text) for word in words]
+    for start in range(len(said)):
+        for length in range(1, min(8, (len(said) - start) // 2) + 1):
+            phrase = said[start : start + length]
+            turns = 1
+            while said[start + turns * length : start + (turns + 1) * length] == phrase:
+                turns += 1
+            if turns > (3 if length == 1 else 2):
+                return words[: start + 2 * length]
+    return words

@@ -1,0 +1,1 @@
+"""The record of a meeting, pure: from what was recognised and corrected to segments and turns in meeting time."""

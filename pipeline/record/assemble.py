@@ -1,0 +1,130 @@
+"""The transcript of a meeting from everything that was kept of it.
+
+One segment per final utterance, with every text the utterance ever had. Times stay seconds of meeting time, as
+the live core gave them, and never run backwards within a text.
+"""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from pipeline.domain import (
+    Caption,
+    Gap,
+    MeetingId,
+    Participant,
+    ParticipantId,
+    RecordText,
+    Segment,
+    SegmentId,
+    TrackId,
+    Transcript,
+    UtteranceId,
+    Word,
+)
+from pipeline.errors import InvalidInput
+from pipeline.record.shares import has_text, in_order, shares_of
+
+ADJOINING_S = 0.2
+"""Gaps of one track no further apart than this are one gap; no utterance fits in between."""
+
+NO_CORRECTIONS: Mapping[SegmentId, str] = MappingProxyType({})
+
+Spoken = tuple[TrackId, UtteranceId]
+
+
+def assemble(
+    meeting: MeetingId,
+    tracks: Mapping[TrackId, Participant],
+    finals: Iterable[Caption],
+    records: Iterable[RecordText] = (),
+    gaps: Iterable[Gap] = (),
+    corrections: Mapping[SegmentId, str] = NO_CORRECTIONS,
+    title: str = "",
+) -> Transcript:
+    """The transcript of ``meeting``: segments by start, gaps by start, and everybody who was there.
+
+    Of a final delivered twice the highest revision counts; of record texts that share an utterance the one
+    given last that can be used; a record text of no known final is not used. A final without words, caption or record, makes no segment. A track nobody announced is a participant
+    named after the track: its words are not lost. Raises ``InvalidInput`` for a caption that is not final.
+    """
+    latest = _latest(finals)
+    texts = _record_words(records, latest)
+    segments = [
+        _segment(caption, texts.get(spoken), tracks, corrections)
+        for spoken, caption in latest.items()
+        if has_text(caption.words) or spoken in texts
+    ]
+    segments.sort(key=lambda segment: (segment.start, segment.end, segment.track, segment.id))
+    joined = _joined(gaps)
+    participants: dict[ParticipantId, Participant] = {}
+    for participant in (*tracks.values(), *(timed.participant for timed in (*segments, *joined))):
+        participants.setdefault(participant.id, participant)
+    return Transcript(meeting, tuple(segments), joined, title, tuple(participants.values()))
+
+
+def _latest(finals: Iterable[Caption]) -> dict[Spoken, Caption]:
+    latest: dict[Spoken, Caption] = {}
+    for caption in finals:
+        if not caption.final:
+            raise InvalidInput(f"the caption of utterance {caption.utterance} is not final: give finals only")
+        known = latest.get((caption.track, caption.utterance))
+        if known is None or known.revision <= caption.revision:
+            latest[caption.track, caption.utterance] = caption
+    return latest
+
+
+def _record_words(records: Iterable[RecordText], latest: Mapping[Spoken, Caption]) -> dict[Spoken, RecordText]:
+    """The share of each utterance in its record text, as a record text of its own; only where it has text."""
+    shared: dict[Spoken, RecordText] = {}
+    claimed: set[Spoken] = set()
+    for record in reversed([record for record in records if has_text(record.words)]):
+        known = [(record.track, utterance) for utterance in record.utterances if (record.track, utterance) in latest]
+        if not known or not claimed.isdisjoint(known):
+            continue
+        captions = {spoken: in_order(latest[spoken].words) for spoken in known}
+        by_start = sorted(captions.items(), key=lambda item: item[1][0].start if item[1] else float("inf"))
+        shares = shares_of(in_order(record.words), {utterance: words for (_, utterance), words in by_start})
+        claimed.update(known if shares else ())
+        for utterance, words in shares.items():
+            if has_text(words):
+                shared[record.track, utterance] = RecordText(record.track, (utterance,), record.language, words)
+    return shared
+
+
+def _segment(
+    caption: Caption,
+    record: RecordText | None,
+    tracks: Mapping[TrackId, Participant],
+    corrections: Mapping[SegmentId, str],
+) -> Segment:
+    heard = in_order(caption.words)
+    words: tuple[Word, ...] = record.words if record else heard
+    identity = SegmentId(caption.utterance)
+    return Segment(
+        id=identity,
+        track=caption.track,
+        participant=tracks.get(caption.track) or Participant(ParticipantId(caption.track), caption.track),
+        start=words[0].start,
+        end=words[-1].end,
+        language=record.language if record else caption.language,
+        caption=heard,
+        record=record.words if record else (),
+        correction=corrections.get(identity),
+    )
+
+
+def _joined(gaps: Iterable[Gap]) -> tuple[Gap, ...]:
+    """Gaps by start, adjoining ones of one track and reason as one; a gap of no length is none."""
+    joined: list[Gap] = []
+    open_gaps: dict[tuple[TrackId, str], int] = {}
+    for gap in sorted(gaps, key=lambda gap: (gap.start, gap.end, gap.track)):
+        if gap.end <= gap.start:
+            continue
+        place = open_gaps.get((gap.track, gap.reason))
+        if place is not None and gap.start <= joined[place].end + ADJOINING_S:
+            before = joined[place]
+            joined[place] = Gap(gap.track, gap.participant, before.start, max(before.end, gap.end), gap.reason)
+        else:
+            open_gaps[gap.track, gap.reason] = len(joined)
+            joined.append(gap)
+    return tuple(joined)

@@ -1,0 +1,172 @@
+"""The async shell of one live meeting: track events in, windows to the recogniser, captions and records out."""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+
+from pipeline.domain import (
+    AudioFrame,
+    AudioLost,
+    Caption,
+    Samples,
+    SpeechEnded,
+    SpeechStarted,
+    TrackClosed,
+    TrackEvent,
+    TrackId,
+    TrackOpened,
+    Window,
+    WindowKind,
+)
+from pipeline.errors import RecognitionFailed
+from pipeline.live.meeting import MeetingCaptioner
+from pipeline.ports import AudioBus, AudioMemory, CaptionSink, Recognizer, TranscriptStore
+
+_log = logging.getLogger("greffier.session")
+
+_PAUSE_AFTER_FAILURE = 0.5
+
+
+@dataclass(slots=True)
+class SessionTotals:
+    """What one session did, for its closing line."""
+
+    frames: int = 0
+    windows: int = 0
+    failures: int = 0
+    finals: int = 0
+    records: int = 0
+    gaps: int = 0
+    furthest: float = 0.0
+
+
+@dataclass(slots=True)
+class _Request:
+    """One track's wish, made precise when the recogniser has room."""
+
+    session: "Session"
+    track: TrackId
+    record: bool
+
+    @property
+    def kind(self) -> WindowKind:
+        return WindowKind.RECORD if self.record else self.session.core.kind_of(self.track)
+
+    def cut(self) -> tuple[Window, Samples] | None:
+        return self.session.cut(self.track, self.record)
+
+
+@dataclass(slots=True)
+class Session:
+    """Runs until its audio bus ends and everything heard is recognised.
+
+    Per track at most one live and one record request are with the recogniser: that bounds its queue.
+    """
+
+    core: MeetingCaptioner
+    recognizer: Recognizer
+    audio: AudioBus
+    memory: AudioMemory
+    captions: CaptionSink
+    store: TranscriptStore
+    totals: SessionTotals = field(default_factory=SessionTotals)
+    _asked: set[tuple[TrackId, bool]] = field(default_factory=set)
+    _quiet: asyncio.Event = field(default_factory=asyncio.Event)
+    _sending: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def run(self) -> SessionTotals:
+        _log.info("session.opened")
+        try:
+            async with asyncio.TaskGroup() as group:
+                async for event in self.audio.receive():
+                    self._take(event)
+                    self._ask(group)
+                    await self._send()
+                await self._settle(group)
+        finally:
+            _log.info("session.closed", extra={"totals": self.totals})
+        return self.totals
+
+    def cut(self, track: TrackId, record: bool) -> tuple[Window, Samples] | None:
+        """The window of ``track`` as it stands now, with its audio."""
+        kept = self.memory.forget(track, self.core.needed_from(track))
+        window = self.core.window_to_recognize(track, record, kept)
+        if window is None:
+            return None
+        self.totals.windows += 1
+        return window, self.memory.read(track, window.start, window.end)
+
+    # --- in ---------------------------------------------------------------------------------------------
+
+    def _take(self, event: TrackEvent) -> None:
+        match event:
+            case TrackOpened(track=track):
+                self.core.track_opened(track)
+            case AudioFrame(track=name):
+                self.memory.append(event)
+                self.core.audio_until(name, event.end)
+                self.totals.frames += 1
+                self.totals.furthest = max(self.totals.furthest, event.end)
+            case SpeechStarted(track=name, at=at):
+                self.core.speech_started(name, at)
+            case SpeechEnded(track=name, at=at):
+                self.core.speech_ended(name, at)
+            case AudioLost(track=name, start=start, end=end):
+                self.core.audio_lost(name, start, end, "lost on the way")
+            case TrackClosed(track=name, at=at):
+                self.core.track_closed(name, at)
+
+    async def _settle(self, group: asyncio.TaskGroup) -> None:
+        """No more audio comes: wait until everything heard is recognised."""
+        self.core.close()
+        self._ask(group)
+        await self._send()
+        while not self.core.idle:
+            self._quiet.clear()
+            await self._quiet.wait()
+
+    # --- recognition --------------------------------------------------------------------------------------
+
+    def _ask(self, group: asyncio.TaskGroup) -> None:
+        for track, kind in self.core.wanted():
+            key = (track, kind is WindowKind.RECORD)
+            if key not in self._asked:
+                self._asked.add(key)
+                group.create_task(self._recognize(group, key))
+
+    async def _recognize(self, group: asyncio.TaskGroup, key: tuple[TrackId, bool]) -> None:
+        try:
+            answer = await self.recognizer.recognize(_Request(self, *key))
+            if answer is not None:
+                self.core.hypothesis(*answer)
+        except RecognitionFailed as failure:
+            self.totals.failures += 1
+            _log.warning("window.failed", extra={"error": type(failure).__name__})
+            if failure.window is not None:
+                self.core.recognition_failed(failure.window)
+            await asyncio.sleep(_PAUSE_AFTER_FAILURE)
+        finally:
+            self._asked.discard(key)
+        self._ask(group)
+        await self._send()
+        self._quiet.set()
+
+    # --- out ----------------------------------------------------------------------------------------------
+
+    async def _send(self) -> None:
+        """Captions in the order in which they were made; a final is stored before it is shown."""
+        async with self._sending:
+            for caption in self.core.captions_to_send():
+                if caption.final:
+                    await self._keep(caption)
+                await self.captions.send(caption)
+            for record in self.core.records_to_keep():
+                self.totals.records += 1
+                await self.store.keep_record(record)
+            for gap in self.core.gaps_to_mark():
+                self.totals.gaps += 1
+                await self.store.keep_gap(gap)
+
+    async def _keep(self, caption: Caption) -> None:
+        self.totals.finals += 1
+        await self.store.keep_final(caption)

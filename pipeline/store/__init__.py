@@ -1,0 +1,1 @@
+"""Edges that keep: audio until it is recognised, transcripts for good."""
