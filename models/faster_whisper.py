@@ -56,7 +56,7 @@ class EngineSettings:
 
 @dataclass(slots=True)
 class _Row:
-    """One window on its way through a batch."""
+    """One window on its way through a batch; ``fresh`` seconds of it come after the forced text."""
 
     window: Window
     audio: NDArray[np.float32]
@@ -64,6 +64,7 @@ class _Row:
     language: str
     forced: list[int]
     context: list[int]
+    fresh: float
     scores: tuple[tuple[str, float], ...] = ()
     tokens: list[int] = field(default_factory=list)
     words: tuple[Word, ...] = ()
@@ -134,8 +135,9 @@ class WhisperEngine:
             start = max(words[0][0].start - 0.05, window.start)
         audio = audio[round((start - window.start) * SAMPLE_RATE) :]
         tokens = [token for _, of_word in words for token in of_word][:forced]
+        fresh = window.end - _end_of_forced(words, forced) if forced else window.end - start
         context = self.tokens.encode(" " + ", ".join(window.glossary), language)[:_PROMPT] if window.glossary else []
-        return _Row(window, audio, start, language, tokens, context)
+        return _Row(window, audio, start, language, tokens, context, fresh)
 
     def _hear_group(self, rows: list[_Row]) -> None:
         """Encode, find languages, generate; ``rows`` share the length of their prompts and the beam."""
@@ -180,8 +182,8 @@ class WhisperEngine:
             leader += [self.tokens.no_timestamps] * (length - len(leader))
             prompts.insert(0, leader)
             encoded = _with_empty_row(encoded)
-        longest = max(row.duration for row in rows)
-        cap = max(int(self.settings.tokens_per_second * longest) + self.settings.tokens_more - len(rows[0].forced), 12)
+        fresh = max(row.fresh for row in rows)
+        cap = int(self.settings.tokens_per_second * fresh) + self.settings.tokens_more
         record = rows[0].window.kind is WindowKind.RECORD
         results = self._model.generate(
             encoded,
@@ -229,6 +231,12 @@ def _grouped(rows: Sequence[_Row]) -> list[list[_Row]]:
         key = (row.window.kind is WindowKind.RECORD, len(row.context), len(row.forced))
         groups.setdefault(key, []).append(row)
     return list(groups.values())
+
+
+def _end_of_forced(words: Sequence[tuple[Word, list[int]]], forced: int) -> float:
+    """When the last word ends that lies whole within the first ``forced`` tokens of ``words``."""
+    whole = _whole_pieces([tuple(tokens) for _, tokens in words], forced)
+    return words[whole - 1][0].end if whole else words[0][0].start
 
 
 def _whole_pieces(pieces: Sequence[tuple[int, ...]], tokens: int) -> int:

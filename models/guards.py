@@ -63,6 +63,8 @@ SILENCE_PHRASES = frozenset(
 )
 """What Whisper is known to print on silence and noise, French and English, without case, accents and punctuation."""
 
+_NO_TIME = 0.03
+_LOOP = 8
 _ACCENTS = str.maketrans("àâäéèêëîïôöùûüç", "aaaeeeeiioouuuc")
 
 
@@ -89,11 +91,15 @@ def compression_ratio(text: str) -> float:
 
 
 def before_pile(words: Sequence[Word], pile: float) -> tuple[Word, ...]:
-    """The words up to the first three that together last less than ``pile`` seconds.
+    """The words up to those that no sound stands for.
 
-    What follows a pile was not heard. Three words that end the window may be its unheard end, so they go too.
+    Three words that together last less than ``pile`` seconds were not heard, nor was a word that takes no time and
+    was said just before: alignment piles what a loop repeats on one frame.
     """
-    for index in range(len(words) - 2):
-        if words[index + 2].end - words[index].start < pile:
+    for index, word in enumerate(words):
+        third = words[index + 2 : index + 3]
+        if third and third[0].end - word.start < pile:
+            return tuple(words[:index])
+        if word.end - word.start < _NO_TIME and plain(word.text) in {plain(said.text) for said in words[:index][-_LOOP:]}:
             return tuple(words[:index])
     return tuple(words)

@@ -73,6 +73,7 @@ class TrackEdge:
         # Unsent sound: bounded, since speech that is not believed is soon forgotten or sent.
         self._unsent: deque[AudioFrame | AudioLost] = deque()
         self._unjudged = 0  # how many of the newest of them the detector has not heard
+        self._cut_short = False  # speech stalled: the hole that follows is a loss
 
     @property
     def speaking(self) -> bool:
@@ -94,13 +95,18 @@ class TrackEdge:
         return events
 
     def close(self) -> list[TrackEvent]:
-        """No sound comes for now (closed, muted, stalled): speech under way ends. Frames may still follow."""
+        """No sound comes for now: speech under way ends. Frames may still follow."""
         events = self._take(self._arrivals.flush())
         self._flush_block(events)
         self._tell(self._endpointer.close(), events)
         self._unsent.clear()
         self._unjudged = 0
         return events
+
+    def stall(self) -> list[TrackEvent]:
+        """No sound came for a while: speech under way ends, and what is missing when sound comes back was lost."""
+        self._cut_short = self.speaking
+        return self.close()
 
     def _take(self, arrived: list[Run | Hole]) -> list[TrackEvent]:
         events: list[TrackEvent] = []
@@ -184,6 +190,9 @@ class TrackEdge:
         if not self._endpointer.busy:
             self._unsent.clear()
             self._unjudged = 0
+            if self._cut_short:
+                events.append(AudioLost(self._track, start, end))
+            self._cut_short = False
             return
         self._unsent.append(AudioLost(self._track, start, end))
         self._tell(self._endpointer.heard(0.0, start, end), events)
@@ -241,7 +250,7 @@ class MeetingEdge:
         events: list[TrackEvent] = []
         for edge in self._edges.values():
             if edge.speaking and now - edge.heard_until > self._settings.stall:
-                events += edge.close()
+                events += edge.stall()
         return events
 
     def close(self) -> list[TrackEvent]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pipeline.domain import (
@@ -25,6 +26,7 @@ from pipeline.ports import AudioBus, AudioMemory, CaptionSink, Recognizer, Trans
 _log = logging.getLogger("greffier.session")
 
 _PAUSE_AFTER_FAILURE = 0.5
+_TICK = 0.5
 
 
 @dataclass(slots=True)
@@ -58,7 +60,7 @@ class _Request:
 
 @dataclass(slots=True)
 class Session:
-    """Runs until its audio bus ends and everything heard is recognised.
+    """Runs until its audio bus ends and everything heard is recognised. ``now`` tells meeting time.
 
     Per track at most one live and one record request are with the recogniser: that bounds its queue.
     """
@@ -69,6 +71,7 @@ class Session:
     memory: AudioMemory
     captions: CaptionSink
     store: TranscriptStore
+    now: Callable[[], float]
     totals: SessionTotals = field(default_factory=SessionTotals)
     _asked: set[tuple[TrackId, bool]] = field(default_factory=set)
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
@@ -78,10 +81,12 @@ class Session:
         _log.info("session.opened")
         try:
             async with asyncio.TaskGroup() as group:
+                ticking = group.create_task(self._tick(group))
                 async for event in self.audio.receive():
                     self._take(event)
                     self._ask(group)
                     await self._send()
+                ticking.cancel()
                 await self._settle(group)
         finally:
             _log.info("session.closed", extra={"totals": self.totals})
@@ -115,6 +120,13 @@ class Session:
                 self.core.audio_lost(name, start, end, "lost on the way")
             case TrackClosed(track=name, at=at):
                 self.core.track_closed(name, at)
+
+    async def _tick(self, group: asyncio.TaskGroup) -> None:
+        """Silent tracks send nothing: time tells that a pause is long enough for the record."""
+        while True:
+            await asyncio.sleep(_TICK)
+            self.core.quiet_until(self.now())
+            self._ask(group)
 
     async def _settle(self, group: asyncio.TaskGroup) -> None:
         """No more audio comes: wait until everything heard is recognised."""

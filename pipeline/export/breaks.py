@@ -8,6 +8,7 @@ preposition and phrase, conjunction and clause, pronoun and verb, nor inside a c
 SENTENCE_END = 0.0
 CLAUSE_END = 1.0
 BEFORE_PHRASE = 2.0
+BEFORE_COMPLEMENT = 3.0
 PLAIN = 4.0
 INSIDE_VERB = 6.0
 INSIDE_PHRASE = 9.0
@@ -36,6 +37,9 @@ _OPENERS = {
         "within against across around behind near toward towards until since"
     ),
 }
+
+# What completes the noun before it, closer than other phrases do: « réunion de travail ».
+_COMPLEMENTS = {"fr": _words("de d' du des"), "en": _words("of")}
 
 # What belongs to the word after it: articles and determiners, clitic pronouns, negation, degree.
 _BOUND = {
@@ -81,13 +85,20 @@ def break_cost(before: str, after: str, language: str) -> float:
         return SENTENCE_END
     if closed.endswith(_CLAUSE_MARKS):
         return CLAUSE_END
+    return max(_cost_after(last, first, code), _cost_before(first, code))
+
+
+def _cost_after(last: str, first: str, code: str) -> float:
     if last in _OPENERS.get(code, _NONE):
         return INSIDE_PHRASE
-    if last in _AUXILIARIES.get(code, _NONE) or _counts(last, first):
-        return INSIDE_VERB
-    elided = first.partition("'")[0] + "'"
-    openers = _OPENERS.get(code, _NONE)
-    return BEFORE_PHRASE if first in openers or elided in openers else PLAIN
+    return INSIDE_VERB if last in _AUXILIARIES.get(code, _NONE) or _counts(last, first) else 0.0
+
+
+def _cost_before(first: str, code: str) -> float:
+    begins = {first, first.partition("'")[0] + "'"}
+    if begins & _COMPLEMENTS.get(code, _NONE):
+        return BEFORE_COMPLEMENT
+    return BEFORE_PHRASE if begins & _OPENERS.get(code, _NONE) else PLAIN
 
 
 def _last_word(text: str) -> str:

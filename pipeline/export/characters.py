@@ -14,7 +14,9 @@ _BREAKING_SPACE = re.compile(r"[^\S\u00a0\u2007\u202f]+")
 
 # Han, Hiragana and Katakana, which are written without spaces: a line may break between any two.
 _IDEOGRAPH = re.compile("[\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
-_NOT_FIRST = frozenset("!%),.:;?]}»’”…‐–、。々〉》」』】〕！％），．：；？］｝ーぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ")
+_CLOSING_MARKS = "!%),.:;?]}»’”…‐–、。々〉》」』】〕！％），．：；？］｝"
+_SMALL_KANA = "ーぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ"
+_NOT_FIRST = frozenset(_CLOSING_MARKS + _SMALL_KANA)
 _NOT_LAST = frozenset("([{«‘“〈《「『【〔（［｛")
 _JOINER = "\u200d"
 

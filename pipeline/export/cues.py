@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from math import ceil
 
 from pipeline.domain import Cue, Gap, ParticipantId, SegmentId, Transcript
@@ -18,7 +19,7 @@ from pipeline.export.clock import milliseconds
 from pipeline.export.flow import LONGEST_S, Draft, drafts_of
 from pipeline.export.layout import lines_of
 from pipeline.export.names import speaker_names
-from pipeline.export.pieces import Piece, pieces_of
+from pipeline.export.pieces import LINE_CHARACTERS, Piece, joined, pieces_of
 from pipeline.record.turns import turns
 
 CHARACTERS_PER_SECOND = 17
@@ -72,14 +73,13 @@ def voiced_cues(transcript: Transcript, *, visible_names: bool = False) -> tuple
 def _drafts(transcript: Transcript, labels: dict[ParticipantId, str]) -> dict[ParticipantId, list[Draft]]:
     """The cue texts of each participant, in order of their start; a turn's keep the order of its text."""
     spoken = turns(transcript)
-    onsets = sorted(
-        [(segment.start, segment.participant.id) for turn in spoken for segment in turn.segments]
-        + [(gap.start, gap.participant.id) for gap in transcript.gaps],
-    )
+    onsets = [_Onset(segment.start, turn.participant.id) for turn in spoken for segment in turn.segments]
+    onsets += (_Onset(gap.start, gap.participant.id) for gap in transcript.gaps)
+    onsets.sort(key=_at)
     drafts: defaultdict[ParticipantId, list[Draft]] = defaultdict(list)
     for turn in spoken:
         me = turn.participant.id
-        drafts[me] += drafts_of(pieces_of(turn), _label(labels, me), _Onsets(onsets, me).interrupt)
+        drafts[me] += drafts_of(pieces_of(turn), _label(labels, me), partial(_is_interrupted, onsets, me))
     for me, own in drafts.items():
         drafts[me] = list(_forward(own))
     for gap in transcript.gaps:
@@ -93,19 +93,21 @@ def _label(labels: dict[ParticipantId, str], participant: ParticipantId) -> str:
     return f"{labels[participant]}:" if labels else ""
 
 
-class _Onsets:
-    """When whose speech and gaps begin, as one participant sees it."""
+@dataclass(frozen=True, slots=True)
+class _Onset:
+    """Somebody's speech, or a gap in it, begins."""
 
-    __slots__ = ("_me", "_starts", "_whose")
+    at: float
+    whose: ParticipantId
 
-    def __init__(self, onsets: list[tuple[float, ParticipantId]], me: ParticipantId) -> None:
-        self._starts = [start for start, _ in onsets]
-        self._whose = [whose for _, whose in onsets]
-        self._me = me
 
-    def interrupt(self, after: float, until: float) -> bool:
-        within = self._whose[bisect_right(self._starts, after) : bisect_right(self._starts, until)]
-        return any(whose != self._me for whose in within)
+def _is_interrupted(onsets: list[_Onset], participant: ParticipantId, after: float, until: float) -> bool:
+    within = onsets[bisect_right(onsets, after, key=_at) : bisect_right(onsets, until, key=_at)]
+    return any(onset.whose != participant for onset in within)
+
+
+def _at(onset: _Onset) -> float:
+    return onset.at
 
 
 def _forward(drafts: Iterable[Draft]) -> Iterator[Draft]:
@@ -120,7 +122,8 @@ def _forward(drafts: Iterable[Draft]) -> Iterator[Draft]:
 def _gap_draft(gap: Gap, label: str) -> Draft:
     piece = Piece(INAUDIBLE, gap.start, gap.end, spaced=True, segment=SegmentId("gap"), language="")
     shown = (replace(piece, text=label), piece) if label else (piece,)
-    return Draft((piece,), lines_of(shown, len(shown)), named=True)
+    above = len(shown) if len(joined(shown)) <= LINE_CHARACTERS else 1
+    return Draft((piece,), lines_of(shown, above), named=True)
 
 
 def _timed(participant: ParticipantId, drafts: list[Draft]) -> Iterator[_Placed]:
@@ -129,14 +132,15 @@ def _timed(participant: ParticipantId, drafts: list[Draft]) -> Iterator[_Placed]
     A cue begins with its speech, later only while the one before has not stood its 5/6 s; it ends with its speech
     or when it can be read, at the latest when the next one begins.
     """
-    free = 0
+    end = 0
     following = [*(milliseconds(draft.start) for draft in drafts[1:]), None]
     for draft, next_start in zip(drafts, following, strict=True):
-        start = max(milliseconds(draft.start), free)
+        start = max(milliseconds(draft.start), end)
         read = ceil(Fraction(sum(map(len, draft.lines)), CHARACTERS_PER_SECOND) * 1000)
         end = min(max(milliseconds(draft.end), start + max(read, SHORTEST_MS)), start + LONGEST_MS)
-        free = end if next_start is None else min(end, max(next_start, start + SHORTEST_MS))
-        yield _Placed(participant, draft, start, free)
+        if next_start is not None:
+            end = min(end, max(next_start, start + SHORTEST_MS))
+        yield _Placed(participant, draft, start, end)
 
 
 def _cue(placed: _Placed, name: str, numbers: Counter[str]) -> Cue:

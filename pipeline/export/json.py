@@ -30,7 +30,7 @@ from dataclasses import replace
 
 from pipeline.domain import Gap, Segment, Transcript, Word
 from pipeline.export.event import seconds, word_fields
-from pipeline.export.names import speaker_names
+from pipeline.export.names import everybody, speaker_names
 from pipeline.record.shares import has_text
 from pipeline.record.texts import text_of, words_of
 
@@ -41,10 +41,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def json(transcript: Transcript) -> str:
-    """``transcript`` as an indented JSON document. Raises ``ValueError`` where a time is not finite."""
+    """``transcript`` as a JSON document on one line. Raises ``ValueError`` where a time is not finite."""
     names = speaker_names(transcript)
-    people = {each.participant.id: each.participant for each in (*transcript.segments, *transcript.gaps)}
-    people |= {participant.id: participant for participant in transcript.participants}
+    people = {participant.id: participant for participant in reversed(everybody(transcript))}
     document = {
         "schema": SCHEMA,
         "version": VERSION,
@@ -54,7 +53,7 @@ def json(transcript: Transcript) -> str:
         "segments": [_segment_fields(segment) for segment in transcript.segments],
         "gaps": [_gap_fields(gap) for gap in transcript.gaps],
     }
-    written = standard.dumps(document, ensure_ascii=False, allow_nan=False, indent=1)
+    written = standard.dumps(document, ensure_ascii=False, allow_nan=False)
     # UTF-8 has no lone surrogates, JSON escapes do (RFC 8259, section 8.2).
     return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", written) + "\n"
 
@@ -97,5 +96,3 @@ def _gap_fields(gap: Gap) -> dict[str, object]:
         "end": seconds(gap.end),
         "reason": gap.reason,
     }
-
-

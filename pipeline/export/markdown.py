@@ -8,14 +8,15 @@ from pipeline.export.clock import short
 from pipeline.export.names import speaker_names
 from pipeline.export.passages import gap_text, passages, turn_text
 
-# Any ASCII punctuation may be escaped by a backslash (CommonMark, section 2.4). These begin markup somewhere in
-# CommonMark or in its tables, strikethrough and formulas extensions; "." and ")" after a number would begin a list.
-_MARKUP = re.compile(r"[\\`*_{}\[\]<>()#+\-=!|~&$^:@/]|(?<=\d)\.")
+# Any ASCII punctuation may be escaped by a backslash (CommonMark, section 2.4). The first are markup anywhere in a
+# line, in CommonMark or its tables, strikethrough and formulas; the others only at its beginning: lists, underlines.
+_MARKUP = re.compile(r"[\\`*_\[\]<>#|~&$]|^[-+=:]")
+_NUMBERED = re.compile(r"^(\d+)([.)])")
 
 
 def escaped(text: str) -> str:
     """``text`` on one line, every character of it standing for itself."""
-    return _MARKUP.sub(r"\\\g<0>", one_line(text))
+    return _NUMBERED.sub(r"\1\\\2", _MARKUP.sub(r"\\\g<0>", one_line(text)))
 
 
 def markdown(transcript: Transcript) -> str:

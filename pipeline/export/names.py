@@ -15,15 +15,17 @@ def speaker_names(transcript: Transcript, longest: int | None = None) -> dict[Pa
     Names over ``longest`` characters are cut, before they are told apart, to end in an ellipsis.
     """
     names: dict[ParticipantId, str] = {}
-    for participant in _everybody(transcript):
+    for participant in everybody(transcript):
         if participant.id not in names:
             names[participant.id] = _distinct(_cut(_own_name(participant), longest), set(names.values()))
     return names
 
 
-def _everybody(transcript: Transcript) -> list[Participant]:
-    timed = (*transcript.segments, *transcript.gaps)
-    return [*transcript.participants, *(each.participant for each in timed)]
+def everybody(transcript: Transcript) -> list[Participant]:
+    """Participants in order of appearance, each as often as it appears."""
+    speaking = (segment.participant for segment in transcript.segments)
+    missed = (gap.participant for gap in transcript.gaps)
+    return [*transcript.participants, *speaking, *missed]
 
 
 def _own_name(participant: Participant) -> str:

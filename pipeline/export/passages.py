@@ -20,5 +20,6 @@ def turn_text(turn: Turn) -> str:
 
 
 def gap_text(gap: Gap) -> str:
-    """``[inaudible]`` with where the gap ends and its reason."""
-    return f"{INAUDIBLE} ({', '.join(filter(None, (f'… {short(gap.end)}', one_line(gap.reason))))})"
+    """``[inaudible]`` with the gap's extent and reason."""
+    reason = one_line(gap.reason)
+    return f"{INAUDIBLE} {short(gap.start)}–{short(gap.end)}" + (f" ({reason})" if reason else "")

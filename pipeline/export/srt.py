@@ -14,5 +14,5 @@ def srt(transcript: Transcript) -> str:
 def _block(number: int, cue: Cue) -> str:
     times = f"{exact(cue.start, ',')} --> {exact(cue.end, ',')}"
     # An arrow inside the text would be read as the times of another cue.
-    lines = (line.replace("-->", "->") for line in cue.lines)
+    lines = (line.replace("-->", "-- >") for line in cue.lines)
     return "\n".join((str(number), times, *lines, ""))

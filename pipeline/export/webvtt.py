@@ -38,4 +38,4 @@ def escaped(text: str) -> str:
 def _note(gap: Gap, name: str) -> str:
     # A comment holds no "-->" (WebVTT, section 4.1).
     note = f"gap from {exact(gap.start)} to {exact(gap.end)}, {one_line(gap.reason)}: {name}"
-    return note.replace("-->", "->")
+    return note.replace("-->", "-- >")

@@ -67,11 +67,11 @@ class MeetingCaptioner:
         """Sound that will never be recognised: marked in the transcript."""
         self._gaps.append(Gap(track, self._lines[track].participant, start, end, reason))
 
-    def quiet_until(self, track: TrackId, at: float) -> None:
-        """The track is known to be silent until ``at``."""
-        line = self._lines[track]
-        if not line.captioner.busy:
-            line.record.quiet(at)
+    def quiet_until(self, at: float) -> None:
+        """Meeting time is ``at``: tracks where nobody speaks have been silent until then."""
+        for line in self._lines.values():
+            if not line.captioner.busy:
+                line.record.quiet(at)
 
     def track_closed(self, track: TrackId, at: float) -> None:
         line = self._lines[track]

@@ -43,9 +43,10 @@ def assemble(
 ) -> Transcript:
     """The transcript of ``meeting``: segments by start, gaps by start, and everybody who was there.
 
-    Of a final delivered twice the highest revision counts; of record texts that share an utterance the one
-    given last that can be used; a record text of no known final is not used. A final without words, caption or record, makes no segment. A track nobody announced is a participant
-    named after the track: its words are not lost. Raises ``InvalidInput`` for a caption that is not final.
+    Of a final delivered twice the highest revision counts; of record texts that share an utterance the last one
+    given that can be used. A record text of no known final is not used, and a final without words, in caption
+    or record, makes no segment. A track nobody announced is a participant named after the track: its words are
+    not lost. Raises ``InvalidInput`` for a caption that is not final.
     """
     latest = _latest(finals)
     texts = _record_words(records, latest)
@@ -57,7 +58,9 @@ def assemble(
     segments.sort(key=lambda segment: (segment.start, segment.end, segment.track, segment.id))
     joined = _joined(gaps)
     participants: dict[ParticipantId, Participant] = {}
-    for participant in (*tracks.values(), *(timed.participant for timed in (*segments, *joined))):
+    speaking = (segment.participant for segment in segments)
+    missed = (gap.participant for gap in joined)
+    for participant in (*tracks.values(), *speaking, *missed):
         participants.setdefault(participant.id, participant)
     return Transcript(meeting, tuple(segments), joined, title, tuple(participants.values()))
 

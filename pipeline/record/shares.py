@@ -4,10 +4,10 @@ A record text is one recognition of several utterances. Its words are cut at the
 two utterances, so that every word lands in exactly one of them, in order; words before the first or after the
 last utterance go to the nearest. A joined utterance that was captioned and gets no word is one of two things:
 
-- the second recognition dropped it: the other utterances' captions then hold at least as many words as the whole
-  record text. The others take their shares and this one keeps its caption;
-- its words were timed into a neighbour: the record text then holds more words than the others' captions. Which
-  words they are cannot be told, so the record text is set aside as a whole and all captions stand.
+- the second recognition dropped it: none of its words is in the record text, which holds no more words than the
+  captions of the others. The others take their shares and this one keeps its caption;
+- its words may have been timed into a neighbour: one of them is in the record text, or that text holds more words
+  than the captions of the others. Then the record text is set aside as a whole and all captions stand.
 
 Either way no text is lost and none stands twice.
 """
@@ -23,6 +23,16 @@ Shares = Mapping[UtteranceId, tuple[Word, ...]]
 
 def has_text(words: Sequence[Word]) -> bool:
     return any(word.text.strip() for word in words)
+
+
+def spoken_form(text: str) -> str:
+    """``text`` without case, spaces and punctuation: what two recognitions are compared by."""
+    return "".join(character for character in text.casefold() if character.isalnum())
+
+
+def spoken_forms(words: Sequence[Word]) -> list[str]:
+    """The spoken form of every word that has one."""
+    return [form for word in words if (form := spoken_form(word.text))]
 
 
 def in_order(words: Sequence[Word]) -> tuple[Word, ...]:
@@ -48,11 +58,19 @@ def shares_of(words: tuple[Word, ...], captions: Shares) -> Shares:
     if not spans:
         return {next(iter(captions)): words}
     shares = _cut(words, spans)
-    missed = [utterance for utterance in spans if not has_text(shares[utterance])]
-    others = sum(_spoken(heard) for utterance, heard in spans.items() if utterance not in missed)
-    if missed and _spoken(words) > others:
+    missed = [heard for utterance, heard in spans.items() if not has_text(shares[utterance])]
+    captioned = [heard for utterance, heard in spans.items() if has_text(shares[utterance])]
+    if missed and _may_have_moved(missed, captioned, words):
         return {}
     return shares
+
+
+def _may_have_moved(
+    missed: Sequence[tuple[Word, ...]], captioned: Sequence[tuple[Word, ...]], words: tuple[Word, ...]
+) -> bool:
+    said = spoken_forms(words)
+    others = sum(len(spoken_forms(heard)) for heard in captioned)
+    return len(said) > others or not all(set(said).isdisjoint(spoken_forms(heard)) for heard in missed)
 
 
 def _cut(words: tuple[Word, ...], spans: Shares) -> Shares:
@@ -72,7 +90,3 @@ def _continues(word: Word) -> bool:
     """Whether ``word`` is the rest of the word before it: ``'hui``, ``-t-il``, ``。``."""
     first = word.text[:1]
     return not (first.isalnum() or first.isspace())
-
-
-def _spoken(words: Sequence[Word]) -> int:
-    return sum(any(character.isalnum() for character in word.text) for word in words)

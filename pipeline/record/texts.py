@@ -5,7 +5,7 @@ from difflib import SequenceMatcher
 from itertools import accumulate
 
 from pipeline.domain import Origin, Segment, Word
-from pipeline.record.shares import has_text
+from pipeline.record.shares import has_text, spoken_form
 
 
 def text_of(segment: Segment) -> tuple[str, Origin]:
@@ -38,8 +38,8 @@ def _heard(segment: Segment) -> tuple[tuple[Word, ...], Origin]:
 
 
 def _placed(written: list[str], heard: Sequence[Word], start: float, end: float) -> Iterator[Word]:
-    said = [_spoken_form(word.text) for word in heard]
-    matcher = SequenceMatcher(None, said, [_spoken_form(text) for text in written], autojunk=False)
+    said = [spoken_form(word.text) for word in heard]
+    matcher = SequenceMatcher(None, said, [spoken_form(text) for text in written], autojunk=False)
     reached, done = start, 0
     for block in matcher.get_matching_blocks():  # the last one is empty and stands at both ends
         kept = heard[block.a : block.a + block.size]
@@ -57,7 +57,3 @@ def _spread(texts: list[str], start: float, end: float) -> Iterator[Word]:
     for text, until in zip(texts, ends, strict=True):
         first, last = (until - len(text)) / ends[-1], until / ends[-1]
         yield Word(f" {text}", start + (end - start) * first, start + (end - start) * last)
-
-
-def _spoken_form(text: str) -> str:
-    return "".join(character for character in text.casefold() if character.isalnum())

@@ -1,0 +1,57 @@
+# Greffier's commands; `make help` lists them. Each target may be run again at any time.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+PACKAGES := pipeline api models media_gateway
+
+# `make test TESTS=tests/models` runs some tests only, without the coverage floor.
+TESTS ?=
+COVERAGE := $(if $(TESTS),,--cov --cov-report=term)
+
+.PHONY: help setup services run test lint format bench bench-sweep bench-peers constraints clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## make .venv, install the pinned packages, fetch the weights
+	@.ci/setup
+
+services: ## install the Debian packages that tests need (when root)
+	@.ci/services
+
+run: setup ## caption the sample meeting in this terminal
+	@$(BIN)/greffier demo
+
+test: setup services ## run every test; the live core, record and exports keep 100 % branch coverage
+	@$(BIN)/python -m pytest $(COVERAGE) $(TESTS)
+
+lint: setup ## check style, types and who imports whom
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup ## lay the code out
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+bench: setup ## measure captions on this machine, into docs/benchmarks.md (30 minutes at most)
+	@$(BIN)/python -m tests.benchmarks
+
+bench-sweep: setup ## search the defaults
+	@$(BIN)/python -m tests.benchmarks sweep
+
+bench-peers: setup ## compare with other live captioners, in an environment of their own
+	@$(BIN)/python -m tests.benchmarks peers
+
+constraints: setup ## pin the newest packages that pyproject.toml allows
+	@echo "# Every direct and transitive package, pinned; made by 'make constraints' from pyproject.toml." > constraints.new
+	@$(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --all-extras \
+	    --no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml >> constraints.new
+	@mv constraints.new constraints.txt
+
+clean: ## remove what was built here; the weights stay in their cache
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +

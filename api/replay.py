@@ -1,0 +1,124 @@
+"""Recordings replayed as the live tracks of one meeting, through the whole live path."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from media_gateway.files import FileTap, Recording, ReplayClock, track_of
+from pipeline.bus.memory import MemoryAudioBus
+from pipeline.domain import Caption, MeetingId, Participant, ParticipantId, Track, TrackId, Transcript
+from pipeline.edge import MeetingEdge
+from pipeline.errors import UnreadableMedia
+from pipeline.live.meeting import MeetingCaptioner
+from pipeline.ports import AudioSource, Recognizer, SpeechDetector
+from pipeline.record.assemble import assemble
+from pipeline.session import Session, SessionTotals
+from pipeline.store.memory import MemoryTranscriptStore
+from pipeline.store.spool import AudioSpool
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """One recording and the track it is replayed as; it is heard from ``start`` seconds on."""
+
+    path: Path
+    track: Track
+    start: float = 0.0
+
+
+class Audience(Protocol):
+    """Whoever is shown captions, at meeting time ``at``."""
+
+    def show(self, caption: Caption, at: float) -> None: ...
+
+
+@dataclass(slots=True)
+class _Sink:
+    audience: Audience
+    clock: ReplayClock
+
+    async def send(self, caption: Caption) -> None:
+        self.audience.show(caption, self.clock.now())
+
+
+@dataclass(slots=True)
+class Replay:
+    """One replay: ``run`` plays it to its end, ``stop`` ends it early and keeps what was said."""
+
+    voices: Sequence[Voice]
+    captioner: MeetingCaptioner
+    recognizer: Recognizer
+    detectors: Callable[[], SpeechDetector]
+    audience: Audience
+    speed: float = 1.0
+    store: MemoryTranscriptStore = field(default_factory=MemoryTranscriptStore)
+    totals: SessionTotals = field(default_factory=SessionTotals)
+    errors: list[UnreadableMedia] = field(default_factory=list)
+    _players: "asyncio.Task[None] | None" = None
+
+    async def run(self) -> None:
+        clock = ReplayClock(self.speed)
+        bus = MemoryAudioBus(lossless=self.speed == 0.0)
+        memory = AudioSpool()
+        sink = _Sink(self.audience, clock)
+        session = Session(self.captioner, self.recognizer, bus, memory, sink, self.store, clock.now, self.totals)
+        try:
+            async with asyncio.TaskGroup() as group:
+                running = group.create_task(session.run())
+                self._players = asyncio.ensure_future(self._play(bus, clock))
+                with suppress(asyncio.CancelledError):
+                    await self._players
+                await bus.close()
+                await running
+        finally:
+            memory.close()
+
+    def stop(self) -> None:
+        if self._players is not None:
+            self._players.cancel()
+
+    def transcript(self, title: str) -> Transcript:
+        tracks: Mapping[TrackId, Participant] = {voice.track.id: voice.track.participant for voice in self.voices}
+        return assemble(
+            MeetingId("replay"), tracks, self.store.finals.values(), self.store.records, self.store.gaps, title=title
+        )
+
+    async def _play(self, bus: MemoryAudioBus, clock: ReplayClock) -> None:
+        edge = MeetingEdge(self.detectors)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for voice in self.voices:
+                    tap = FileTap(voice.path, voice.track, clock, start=voice.start)
+                    group.create_task(self._pump(tap, edge, bus))
+        finally:
+            for event in edge.close():
+                await bus.send(event)
+
+    async def _pump(self, tap: AudioSource, edge: MeetingEdge, bus: MemoryAudioBus) -> None:
+        """A recording that turns out to be no recording stops its own track only."""
+        try:
+            async for event in tap.events():
+                for passed in edge.feed(event):
+                    await bus.send(passed)
+        except UnreadableMedia as error:
+            self.errors.append(error)
+
+
+def voices_of(paths: Sequence[Path]) -> list[Voice]:
+    """One voice per file, named by its file name, ``-2`` and so on when repeated. Raises ``UnreadableMedia``."""
+    seen: dict[str, int] = {}
+    voices = []
+    for path in paths:
+        Recording.open(path)
+        count = seen[path.name] = seen.get(path.name, 0) + 1
+        name = path.name if count == 1 else f"{path.name}-{count}"
+        voices.append(Voice(path, track_of(path, name)))
+    return voices
+
+
+def named(path: Path, name: str, languages: tuple[str, ...], start: float) -> Voice:
+    track = Track(TrackId(path.name), Participant(ParticipantId(path.name), name), languages)
+    return Voice(path, track, start)

@@ -1,0 +1,64 @@
+"""The one place that knows every adapter: puts engines, detectors, buses and stores together."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from api.settings import PolicyName, Settings
+from models.batching import Batcher, BatchSettings
+from models.calibration import Calibration, calibrate
+from models.cuda import load_cublas
+from models.downloads import Progress
+from models.faster_whisper import EngineSettings, WhisperEngine
+from models.silero import SileroModel, bundled_model
+from models.weights import locate
+from pipeline.live.meeting import MeetingCaptioner
+from pipeline.live.policies import AlignAtt, CommitPolicy, LocalAgreement
+from pipeline.live.settings import LiveSettings
+from pipeline.ports import SpeechDetector
+
+
+@dataclass(slots=True)
+class Recognition:
+    """The engine of this process and how this machine runs it best."""
+
+    engine: WhisperEngine
+    calibration: Calibration
+    live: LiveSettings
+    policy: PolicyName
+
+    def captioner(self, languages: tuple[str, ...], glossary: tuple[str, ...] = ()) -> MeetingCaptioner:
+        captioner = MeetingCaptioner(self.live, languages, self._new_policy())
+        captioner.set_glossary(glossary)
+        return captioner
+
+    def batcher(self) -> Batcher:
+        return Batcher(self.engine, BatchSettings(callers=self.calibration.callers, batch=self.calibration.batch))
+
+    def _new_policy(self) -> Callable[[], CommitPolicy]:
+        if self.policy is PolicyName.LOCAL_AGREEMENT:
+            return LocalAgreement
+        return lambda: AlignAtt(self.live.margin)
+
+
+def recognition(settings: Settings, progress: Progress) -> Recognition:
+    """Loads the model, calibrated for this machine the first time. Raises ``ModelUnavailable``."""
+    folder = locate(settings.model, settings.cache, progress=progress)
+    load_cublas()
+    chosen = calibrate(folder, settings.cache, settings.device.value, settings.compute_type, settings.threads, progress)
+    if settings.batch is not None:
+        chosen = replace(chosen, batch=settings.batch)
+    if settings.step is not None:
+        chosen = replace(chosen, step=settings.step)
+    engine = WhisperEngine(folder, engine_settings(chosen))
+    return Recognition(engine, chosen, LiveSettings(step=chosen.step), settings.policy)
+
+
+def engine_settings(chosen: Calibration) -> EngineSettings:
+    return EngineSettings(
+        device=chosen.device, compute_type=chosen.compute_type, callers=chosen.callers, threads=chosen.threads
+    )
+
+
+def speech_detectors() -> Callable[[], SpeechDetector]:
+    """Makes the speech detector of one more track."""
+    return SileroModel(bundled_model()).detector

@@ -1,0 +1,114 @@
+"""Recordings replayed as live tracks, one participant each, at the pace of a clock that all of them share."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from media_gateway.recording import Recording, read_recording
+from pipeline.domain import (
+    SAMPLE_RATE,
+    AudioFrame,
+    Participant,
+    ParticipantId,
+    Samples,
+    Track,
+    TrackClosed,
+    TrackEvent,
+    TrackId,
+    TrackOpened,
+)
+
+__all__ = ["FileTap", "Pace", "Recording", "ReplayClock", "read_recording", "track_of"]
+
+FRAME_SECONDS = 0.04
+"""Two Opus packets: half the work of one, and little more delay."""
+_PIECE_SECONDS = 5.0
+
+
+class Pace(Protocol):
+    """When sound of meeting time may be heard."""
+
+    async def until(self, at: float) -> None:
+        """Returns once meeting time ``at`` has come."""
+
+
+class ReplayClock:
+    """Meeting time of a replay: wall seconds since it began times ``speed``; a speed of 0 waits for nobody.
+
+    Deadlines are absolute, so that a late frame delays no other.
+    """
+
+    def __init__(self, speed: float = 1.0) -> None:
+        if speed < 0.0:
+            raise ValueError(f"the speed of a replay must not be negative: {speed}")
+        self._speed = speed
+        self._began: float | None = None
+        self._latest = 0.0
+
+    def now(self) -> float:
+        """Meeting time in seconds; without a speed, that of the newest sound."""
+        if self._speed == 0.0:
+            return self._latest
+        loop_time = asyncio.get_running_loop().time()
+        if self._began is None:
+            self._began = loop_time
+        return (loop_time - self._began) * self._speed
+
+    async def until(self, at: float) -> None:
+        self._latest = max(self._latest, at)
+        if self._speed == 0.0:
+            await asyncio.sleep(0)
+            return
+        await asyncio.sleep(max(0.0, (at - self.now()) / self._speed))
+
+
+class FileTap:
+    """An ``AudioSource``: one recording as one track, from ``start`` of meeting time on.
+
+    A microphone goes on hearing the room when its speaker stops; ``silence_after`` seconds of zeros stand for that.
+    ``events`` may be called once; it raises ``UnreadableMedia`` when nothing of the file can be decoded.
+    """
+
+    def __init__(self, path: Path, track: Track, pace: Pace, *, start: float = 0.0, silence_after: float = 1.0) -> None:
+        self._path = path
+        self._track = track
+        self._pace = pace
+        self._start = start
+        self._silence_after = silence_after
+
+    async def events(self) -> AsyncIterator[TrackEvent]:
+        await self._pace.until(self._start)
+        yield TrackOpened(self._track, self._start)
+        sent = 0
+        async for samples in self._frames():
+            frame = AudioFrame(self._track.id, self._start + sent / SAMPLE_RATE, samples)
+            await self._pace.until(frame.end)
+            yield frame
+            sent += len(samples)
+        yield TrackClosed(self._track.id, self._start + sent / SAMPLE_RATE)
+
+    async def _frames(self) -> AsyncIterator[Samples]:
+        frame_samples = round(FRAME_SECONDS * SAMPLE_RATE)
+        pieces = Recording(self._path, None).pieces(_PIECE_SECONDS)
+        while True:
+            # In a thread, for decoding blocks: on a slow disk for longer than a frame lasts.
+            piece = await asyncio.to_thread(next, pieces, None)
+            if piece is None:
+                break
+            for begin in range(0, len(piece), frame_samples):
+                yield piece[begin : begin + frame_samples]
+        silence = np.zeros(round(self._silence_after * SAMPLE_RATE), np.int16)
+        for begin in range(0, len(silence), frame_samples):
+            yield silence[begin : begin + frame_samples]
+
+
+def track_of(path: Path, name: str | None = None, languages: tuple[str, ...] = ()) -> Track:
+    """The track of a file: named by its file name with extension, its participant by the name without.
+
+    Callers with several files of one name pass a ``name`` of their own, such as ``anne-2.wav``.
+    """
+    name = name or path.name
+    return Track(TrackId(name), Participant(ParticipantId(name), Path(name).stem), languages)

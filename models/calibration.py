@@ -1,0 +1,143 @@
+"""How this machine runs a model best: a few seconds of measuring, once, kept in the cache.
+
+Machines differ by three times in what they make of threads, batches and arithmetic (docs/benchmarks.md).
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import ctranslate2
+import numpy as np
+
+from models.downloads import Progress
+from models.faster_whisper import EngineSettings, WhisperEngine
+from pipeline.domain import SAMPLE_RATE, Samples, TrackId, UtteranceId, Window, WindowKind
+
+_VERSION = 1
+_WINDOW = 6.0
+"""Seconds of the window that is timed: what a live window holds on average."""
+_LEAST_STEP, _MOST_STEP = 0.3, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """``callers`` batches at once of ``threads`` each and at most ``batch`` windows; ``windows_per_second`` together.
+
+    ``step`` is the update interval in seconds at which one talker costs half of the machine; ``talkers`` how many are
+    captioned at an interval of two seconds.
+    """
+
+    device: str
+    compute_type: str
+    callers: int
+    threads: int
+    batch: int
+    step: float
+    windows_per_second: float
+    talkers: int
+
+
+def calibrate(
+    folder: Path,
+    cache: Path,
+    device: str,
+    compute_type: str | None,
+    threads: int | None,
+    progress: Progress,
+) -> Calibration:
+    """The kept calibration of this machine and model, else a new one. Raises ``ModelUnavailable``."""
+    key = "|".join(map(str, (_VERSION, _machine(), folder.name, device, compute_type, threads)))
+    path = cache / "calibration.json"
+    kept = _read(path)
+    if key in kept:
+        return Calibration(**kept[key])
+    progress("calibration of this machine", 0, 0)
+    chosen = _measured(folder, _device(device), compute_type, threads)
+    kept[key] = asdict(chosen)
+    cache.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(kept, indent=1))
+    part.replace(path)
+    return chosen
+
+
+def _measured(folder: Path, device: str, compute_type: str | None, threads: int | None) -> Calibration:
+    best: tuple[float, EngineSettings, int] | None = None
+    for settings in _candidates(device, compute_type, threads):
+        engine = WhisperEngine(folder, settings)
+        for batch in (2, 4) if device == "cpu" else (16, 32, 64):
+            rate = _windows_per_second(engine, settings.callers, batch)
+            if best is None or rate > best[0] * 1.05:
+                best = rate, settings, batch
+        del engine
+    assert best is not None
+    rate, settings, batch = best
+    step = min(max(2.0 / rate, _LEAST_STEP), _MOST_STEP)
+    return Calibration(
+        device=device,
+        compute_type=settings.compute_type,
+        callers=settings.callers,
+        threads=settings.threads,
+        batch=batch,
+        step=round(step, 2),
+        windows_per_second=round(rate, 2),
+        talkers=max(1, int(rate * 2)),
+    )
+
+
+def _candidates(device: str, compute_type: str | None, threads: int | None) -> Iterator[EngineSettings]:
+    if device != "cpu":
+        yield EngineSettings(device=device, compute_type=compute_type or "float16", callers=2, threads=1)
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for kind in [compute_type] if compute_type else ["int8", "float32"]:
+        each = threads or 1
+        yield EngineSettings(device=device, compute_type=kind, callers=max(1, cores // each), threads=each)
+
+
+def _windows_per_second(engine: WhisperEngine, callers: int, batch: int) -> float:
+    """Rate of all callers together on voiced noise, decoded as far as its cap: the cost of speech, without a recording."""
+    window = Window(TrackId("-"), UtteranceId("-"), WindowKind.LIVE, 0.0, _WINDOW, ("fr",), "fr")
+    work = [(window, _voiced(_WINDOW))] * batch
+    with ThreadPoolExecutor(callers) as pool:
+        list(pool.map(engine.hear, [work[:1]] * callers))
+        begun = time.perf_counter()
+        list(pool.map(engine.hear, [work] * callers))
+        return batch * callers / (time.perf_counter() - begun)
+
+
+def _voiced(seconds: float) -> Samples:
+    """Sound of shape (n,) with the pitch and pauses of a voice."""
+    t = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    voice = sum(np.sin(2 * np.pi * 120 * k * t + 3 * np.sin(2 * np.pi * 0.7 * t)) / k for k in range(1, 20))
+    syllables = np.clip(np.sin(2 * np.pi * 4 * t), 0.0, None)
+    return (voice * syllables * 3000).astype(np.int16)
+
+
+def _device(asked: str) -> str:
+    if asked != "auto":
+        return asked
+    return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+
+
+def _machine() -> str:
+    cores = os.cpu_count()
+    model = ""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        model = next((line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line), "")
+    return f"{model}/{cores}/{ctranslate2.get_cuda_device_count()}/{version('ctranslate2')}"
+
+
+def _read(path: Path) -> dict[str, dict[str, object]]:
+    try:
+        kept = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}

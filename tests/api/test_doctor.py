@@ -1,0 +1,166 @@
+"""The doctor says what is there, what is missing and how to get it, and touches nothing."""
+
+import importlib.metadata
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import ctranslate2
+import psutil
+import pytest
+
+from api import doctor
+from api.doctor import Finding, Level, all_well, examine, render
+from api.settings import Device, Settings, read_settings
+
+
+def only(findings: list[Finding], subject: str) -> Finding:
+    (found,) = [finding for finding in findings if finding.subject == subject]
+    return found
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Settings:
+    return Settings(cache=tmp_path / "cache")
+
+
+def test_a_machine_that_was_set_up_is_well(cache: Path, whisper_base: Path, silero_vad: Path) -> None:
+    findings = examine(read_settings({**os.environ, "GREFFIER_CACHE": str(cache)}))
+    assert all_well(findings)
+    assert {finding.said for finding in findings if finding.subject == "weights"} == {
+        "whisper-base is whole",
+        "silero-vad is whole",
+    }
+
+
+def test_missing_weights_are_named_with_how_to_get_them_and_not_fetched(bare: Settings) -> None:
+    findings = examine(bare)
+    assert not all_well(findings)
+    missing = [finding for finding in findings if finding.level is Level.MISSING]
+    assert [finding.subject for finding in missing] == ["weights", "weights"]
+    assert "model.bin: missing" in missing[0].said
+    assert missing[0].remedy == f"python -m models.weights --cache {bare.cache} whisper-base"
+    assert not bare.cache.exists()
+
+
+def test_a_model_that_means_nothing_is_missing(tmp_path: Path) -> None:
+    weights = [finding for finding in examine(Settings(tmp_path, model="whisper-bse")) if finding.subject == "weights"]
+    assert weights[0].level is Level.MISSING
+    assert "did you mean whisper-base" in weights[0].said
+
+
+def test_a_missing_package_is_named(bare: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        if name in {"soxr", "torch", "pyannote.audio"}:
+            raise importlib.metadata.PackageNotFoundError
+        return "1.0"
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    findings = [finding for finding in examine(bare) if finding.subject == "packages"]
+    assert Finding(Level.MISSING, "packages", "soxr", "run make setup") in findings
+    assert any(finding.level is Level.NOTE and "[diarization]" in finding.remedy for finding in findings)
+    assert not any(finding.subject == "telemetry" for finding in examine(bare))
+
+
+def test_the_telemetry_of_pyannote_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.metadata, "version", lambda _: "1.0")
+    told = only(examine(Settings(tmp_path)), "telemetry")
+    assert (told.level, told.remedy) == (Level.NOTE, "export PYANNOTE_METRICS_ENABLED=false")
+    assert only(examine(Settings(tmp_path, pyannote_metrics=False)), "telemetry").level is Level.FINE
+
+
+def test_an_old_python_is_missing_a_new_one(bare: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_LEAST_PYTHON", (99, 0))
+    assert only(examine(bare), "python").level is Level.MISSING
+
+
+@pytest.mark.parametrize(
+    ("flags", "level", "said"),
+    [
+        ("flags\t\t: fpu avx avx2 avx512f\n", Level.FINE, "avx2, avx512f"),
+        ("flags\t\t: fpu avx\n", Level.NOTE, "no AVX2"),
+        ("Features\t: neon\n", Level.FINE, "flags unknown"),
+        (None, Level.FINE, "flags unknown"),
+    ],
+)
+def test_a_processor_without_avx2_is_noted(tmp_path: Path, flags: str | None, level: Level, said: str) -> None:
+    if flags is not None:
+        (tmp_path / "cpuinfo").write_text(flags)
+    found = doctor._processor(tmp_path / "cpuinfo")
+    assert found.level is level
+    assert said in found.said
+
+
+def test_a_container_that_allows_less_than_it_shows_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert doctor._cores(tmp_path / "cpu.max") == Finding(Level.FINE, "cores", "8")
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    assert doctor._cores(tmp_path / "cpu.max").said == "8"
+    (tmp_path / "cpu.max").write_text("150000 100000\n")
+    assert doctor._cores(tmp_path / "cpu.max").level is Level.NOTE
+    assert "allows 1.5" in doctor._cores(tmp_path / "cpu.max").said
+
+
+def test_little_memory_and_little_room_are_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = namedtuple("memory", "available total")
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory(1e9, 4e9))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1, 1, 1))
+    findings = examine(Settings(tmp_path))
+    assert only(findings, "memory").said == "1.0 GB free of 4.0 GB"
+    assert only(findings, "memory").level is Level.NOTE
+    assert only(findings, "cache").level is Level.NOTE
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert "cannot be written" in only(examine(Settings(tmp_path)), "cache").said
+
+
+@pytest.mark.parametrize(
+    ("count", "cublas", "device", "level"),
+    [
+        (0, False, Device.AUTO, Level.FINE),
+        (0, False, Device.CUDA, Level.MISSING),
+        (2, True, Device.AUTO, Level.FINE),
+        (1, False, Device.AUTO, Level.NOTE),
+        (1, False, Device.CUDA, Level.MISSING),
+    ],
+)
+def test_a_gpu_counts_when_its_libraries_are_there(
+    monkeypatch: pytest.MonkeyPatch, count: int, cublas: bool, device: Device, level: Level
+) -> None:
+    monkeypatch.setattr(ctranslate2, "get_cuda_device_count", lambda: count)
+    monkeypatch.setattr(ctranslate2, "get_supported_compute_types", lambda _: {"float16"})
+    monkeypatch.setattr(doctor, "load_cublas", lambda: cublas)
+    assert doctor._gpu(device).level is level
+
+
+def test_the_calibration_is_shown_as_it_was_kept(tmp_path: Path) -> None:
+    assert doctor._calibration(tmp_path / "none.json").said == "not done yet"
+    (tmp_path / "some.json").write_text(json.dumps({"threads": 1, "step": 0.8}))
+    assert doctor._calibration(tmp_path / "some.json") == Finding(Level.FINE, "calibration", "threads 1, step 0.8")
+    for nonsense in ("{", "[]"):
+        (tmp_path / "some.json").write_text(nonsense)
+        assert "cannot be read" in doctor._calibration(tmp_path / "some.json").said
+
+
+def test_a_variable_that_means_nothing_is_noted(tmp_path: Path) -> None:
+    findings = examine(Settings(tmp_path, unknown=("GREFFIER_X means nothing",)))
+    assert only(findings, "settings").said == "GREFFIER_X means nothing"
+
+
+def test_a_finding_is_one_line_with_its_remedy_below() -> None:
+    findings = [Finding(Level.FINE, "cores", "2"), Finding(Level.MISSING, "gpu", "none", "buy one")]
+    assert render(findings).splitlines() == [
+        "ok       cores         2",
+        "missing  gpu           none",
+        f"{'':23}buy one",
+    ]
+    assert "\x1b[31mmissing\x1b[0m" in render(findings, colour=True)
+
+
+def test_the_doctor_loads_no_torch() -> None:
+    code = "import sys, api.doctor; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,118 @@
+"""The environment is read once, and every value that cannot be used is refused by name."""
+
+from pathlib import Path
+
+import pytest
+from faster_whisper.tokenizer import _LANGUAGE_CODES
+
+from api.settings import LANGUAGES, VARIABLES, Device, PolicyName, Settings, parse_languages, read_settings
+from pipeline.errors import InvalidSetting
+
+HOME = {"HOME": "/home/someone"}
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    assert read_settings(HOME) == Settings(cache=Path("/home/someone/.cache/greffier"))
+
+
+def test_an_empty_value_is_no_value() -> None:
+    assert read_settings({**HOME, **{variable.name: " " for variable in VARIABLES}}) == read_settings(HOME)
+
+
+def test_the_defaults_written_down_are_the_defaults_in_force() -> None:
+    assert read_settings({**HOME, **{variable.name: variable.default for variable in VARIABLES}}) == read_settings(HOME)
+
+
+def test_every_variable_is_read() -> None:
+    settings = read_settings(
+        {
+            "GREFFIER_MODEL": "large-v3-turbo",
+            "GREFFIER_DEVICE": "cuda",
+            "GREFFIER_COMPUTE_TYPE": "float16",
+            "GREFFIER_LANGUAGES": "en, FR,en",
+            "GREFFIER_CACHE": "/var/cache/greffier",
+            "GREFFIER_THREADS": "4",
+            "GREFFIER_BATCH": "16",
+            "GREFFIER_STEP": "0.5",
+            "GREFFIER_POLICY": "local-agreement",
+            "PYANNOTE_METRICS_ENABLED": "false",
+        }
+    )
+    assert settings == Settings(
+        cache=Path("/var/cache/greffier"),
+        model="large-v3-turbo",
+        device=Device.CUDA,
+        compute_type="float16",
+        languages=("en", "fr"),
+        threads=4,
+        batch=16,
+        step=0.5,
+        policy=PolicyName.LOCAL_AGREEMENT,
+        pyannote_metrics=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("GREFFIER_DEVICE", "gpu", "auto, cpu or cuda"),
+        ("GREFFIER_COMPUTE_TYPE", "int4", "int8"),
+        ("GREFFIER_LANGUAGES", "fr,xx", "codes of languages"),
+        ("GREFFIER_LANGUAGES", ",", "codes of languages"),
+        ("GREFFIER_THREADS", "0", "from 1 to 256"),
+        ("GREFFIER_THREADS", "two", "from 1 to 256"),
+        ("GREFFIER_BATCH", "257", "from 1 to 256"),
+        ("GREFFIER_BATCH", "1.5", "from 1 to 256"),
+        ("GREFFIER_STEP", "0.1", "from 0.2 to 10"),
+        ("GREFFIER_STEP", "nan", "from 0.2 to 10"),
+        ("GREFFIER_POLICY", "greedy", "alignatt or local-agreement"),
+        ("GREFFIER_CACHE", __file__, "a folder"),
+    ],
+)
+def test_a_bad_value_is_refused_with_its_name_and_what_is_allowed(name: str, value: str, allowed: str) -> None:
+    with pytest.raises(InvalidSetting) as refused:
+        read_settings({name: value})
+    assert name in str(refused.value)
+    assert repr(value) in str(refused.value)
+    assert allowed in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("environ", "cache"),
+    [
+        ({"HOME": "/h"}, "/h/.cache/greffier"),
+        ({"HOME": "/h", "XDG_CACHE_HOME": "/x"}, "/x/greffier"),
+        ({"HOME": "/h", "XDG_CACHE_HOME": "relative"}, "/h/.cache/greffier"),
+        ({"HOME": "/h", "XDG_CACHE_HOME": "/x", "GREFFIER_CACHE": "/g"}, "/g"),
+        ({"HOME": "/h", "GREFFIER_CACHE": "~/g"}, "/h/g"),
+        ({"GREFFIER_CACHE": "g"}, str(Path.cwd() / "g")),
+        ({}, str(Path.home() / ".cache" / "greffier")),
+    ],
+)
+def test_the_cache_is_where_it_is_asked_for(environ: dict[str, str], cache: str) -> None:
+    assert read_settings(environ).cache == Path(cache)
+
+
+def test_a_name_that_means_nothing_is_told_with_the_nearest_that_does() -> None:
+    settings = read_settings({**HOME, "GREFFIER_MODLE": "x", "GREFFIER_LANGUAGE": "fr", "OTHER": "y"})
+    assert settings.unknown == (
+        "GREFFIER_LANGUAGE means nothing to Greffier; the nearest name is GREFFIER_LANGUAGES",
+        "GREFFIER_MODLE means nothing to Greffier; the nearest name is GREFFIER_MODEL",
+    )
+
+
+def test_the_languages_are_those_of_whisper() -> None:
+    assert set(LANGUAGES) == set(_LANGUAGE_CODES)
+    assert len(LANGUAGES) == len(set(LANGUAGES))
+
+
+def test_languages_that_are_refused_are_named() -> None:
+    with pytest.raises(ValueError, match="xx, klingon"):
+        parse_languages("fr,xx,klingon")
+
+
+def test_every_setting_is_explained_in_the_documentation() -> None:
+    rows = (Path(__file__).parents[2] / "docs" / "settings.md").read_text().splitlines()
+    for variable in VARIABLES:
+        assert f"| `{variable.name}` | `{variable.default}` | {variable.allowed} | {variable.meaning} |" in rows
+    assert sum(row.startswith("| `") for row in rows) == len(VARIABLES)

@@ -1,0 +1,1 @@
+"""Measures captions on recorded speech: ``python -m tests.benchmarks [names...]`` (``make bench``)."""
