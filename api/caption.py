@@ -15,6 +15,7 @@ from api.output import fetch_progress, opened, written
 from api.replay import Audience, Replay, Voice, named, voices_of
 from api.settings import PolicyName, Settings, parse_languages
 from api.wiring import Recognition, recognition, speech_detectors
+from pipeline.domain import TrackId
 from pipeline.errors import InvalidInput
 from pipeline.export.json import json as transcript_json
 from pipeline.export.text import text as transcript_text
@@ -49,7 +50,8 @@ def demo(arguments: argparse.Namespace, settings: Settings) -> int:
     """The sample meeting in the terminal, then its transcript."""
     script = json.loads((SAMPLE / "meeting.json").read_text(encoding="utf-8"))
     voices = [
-        named(SAMPLE / turn["file"], turn["participant"], (turn["language"],), turn["start"]) for turn in script["tracks"]
+        named(SAMPLE / turn["file"], turn["participant"], (turn["language"],), turn["start"])
+        for turn in script["tracks"]
     ]
     engine = recognition(settings, fetch_progress)
     print(f"{script['title']}\n", flush=True)
@@ -113,5 +115,5 @@ async def _played(
     return replay, code
 
 
-def _names(voices: Sequence[Voice]) -> dict[str, str]:
+def _names(voices: Sequence[Voice]) -> dict[TrackId, str]:
     return {voice.track.id: voice.track.participant.name for voice in voices}

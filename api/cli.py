@@ -7,12 +7,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from api.settings import PolicyName, Settings, VARIABLES, read_settings
-from pipeline.errors import GreffierError, InvalidInput, ModelUnavailable, StorageFull
+from api.settings import VARIABLES, PolicyName, Settings, read_settings
+from pipeline.errors import GreffierError, InvalidInput, ModelUnavailable, StorageFull, UnreadableMedia
 from pipeline.export.formats import FORMATS
 
-_NO_INPUT, _UNAVAILABLE, _CANNOT_WRITE, _FAILED = 66, 69, 73, 70
-"""Exit codes of sysexits.h."""
+_CODES = (
+    (UnreadableMedia, 66),
+    (InvalidInput, 64),
+    (ModelUnavailable, 69),
+    (StorageFull, 73),
+)
+"""Exit codes of sysexits.h: no input, usage, unavailable, cannot create."""
+_SOFTWARE = 70
 
 _ABOUT = """\
 Live captions, transcripts and minutes for meetings.
@@ -34,14 +40,9 @@ def main(given: Sequence[str] | None = None) -> int:
             print(f"greffier: {sentence}", file=sys.stderr)
         code: int = arguments.run(arguments, settings)
         return code
-    except InvalidInput as error:
-        return _said(error, _NO_INPUT)
-    except ModelUnavailable as error:
-        return _said(error, _UNAVAILABLE)
-    except StorageFull as error:
-        return _said(error, _CANNOT_WRITE)
     except GreffierError as error:
-        return _said(error, _FAILED)
+        print(f"greffier: {error}", file=sys.stderr)
+        return next((code for kind, code in _CODES if isinstance(error, kind)), _SOFTWARE)
     except BrokenPipeError:
         sys.stderr.close()
         return 141
@@ -65,28 +66,27 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
-Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
-
-
-def _add_demo(commands: Commands) -> None:  # type: ignore[valid-type]
+def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = commands.add_parser("demo", help="caption the sample meeting in this terminal")
     command.add_argument("--speed", type=_speed, default=1.0, help="times real time (default 1)")
     command.set_defaults(run=_demo)
 
 
-def _add_caption(commands: Commands) -> None:  # type: ignore[valid-type]
+def _add_caption(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = commands.add_parser("caption", help="caption recordings as the live tracks of one meeting")
     command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a recording of one participant")
     command.add_argument("--language", help="fixed (fr), or found among several (fr,en)")
     command.add_argument("--speed", type=_speed, default=1.0, help="times real time (default 1)")
-    command.add_argument("--events", type=Path, metavar="OUT.jsonl", help="write each caption event here (- is standard output)")
+    command.add_argument(
+        "--events", type=Path, metavar="OUT.jsonl", help="write each caption event here (- is standard output)"
+    )
     command.add_argument("--transcript", type=Path, metavar="OUT.json", help="write the transcript here")
     command.add_argument("--glossary", type=Path, metavar="WORDS.txt", help="terms that may be said, one a line")
     command.add_argument("--policy", choices=[policy.value for policy in PolicyName], help="when words are committed")
     command.set_defaults(run=_caption)
 
 
-def _add_transcribe(commands: Commands) -> None:  # type: ignore[valid-type]
+def _add_transcribe(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = commands.add_parser("transcribe", help="transcribe recordings to files")
     command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a recording in any usual format")
     command.add_argument("--language", help="fixed (fr), or found among several (fr,en)")
@@ -97,7 +97,7 @@ def _add_transcribe(commands: Commands) -> None:  # type: ignore[valid-type]
     command.set_defaults(run=_transcribe)
 
 
-def _add_doctor(commands: Commands) -> None:  # type: ignore[valid-type]
+def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = commands.add_parser("doctor", help="what this machine lacks, and how to get it")
     command.set_defaults(run=_doctor)
 
@@ -121,9 +121,11 @@ def _transcribe(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _doctor(arguments: argparse.Namespace, settings: Settings) -> int:
-    from api.doctor import doctor
+    from api.doctor import all_well, examine, render
 
-    return doctor(settings)
+    findings = examine(settings)
+    print(render(findings, colour=sys.stdout.isatty()))
+    return 0 if all_well(findings) else 1
 
 
 def _speed(text: str) -> float:
@@ -131,11 +133,6 @@ def _speed(text: str) -> float:
     if not 0.0 <= speed <= 1000.0:
         raise argparse.ArgumentTypeError(f"a speed lies between 0 (as fast as it goes) and 1000, not {text}")
     return speed
-
-
-def _said(error: GreffierError, code: int) -> int:
-    print(f"greffier: {error}", file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

@@ -58,6 +58,8 @@ def progress(what: str, share: float) -> None:
     if sys.stderr.isatty():
         filled = round(share * _BAR)
         end = "\n" if share >= 1.0 else ""
-        print(f"\r\x1b[K{what} [{'#' * filled}{'.' * (_BAR - filled)}] {share:4.0%}", end=end, file=sys.stderr, flush=True)
+        print(
+            f"\r\x1b[K{what} [{'#' * filled}{'.' * (_BAR - filled)}] {share:4.0%}", end=end, file=sys.stderr, flush=True
+        )
     elif share == 0.0:
         print(what, file=sys.stderr, flush=True)

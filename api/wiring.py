@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from api.settings import PolicyName, Settings
 from models.batching import Batcher, BatchSettings
@@ -41,7 +42,20 @@ class Recognition:
 
 
 def recognition(settings: Settings, progress: Progress) -> Recognition:
-    """Loads the model, calibrated for this machine the first time. Raises ``ModelUnavailable``."""
+    """The recognition of live meetings. Raises ``ModelUnavailable``."""
+    folder, chosen = _calibrated(settings, progress)
+    engine = WhisperEngine(folder, _engine_settings(chosen))
+    return Recognition(engine, chosen, LiveSettings(step=chosen.step), settings.policy)
+
+
+def calibrated_engine(settings: Settings, progress: Progress, record_beam: int) -> tuple[WhisperEngine, int]:
+    """The engine for whole recordings, and how many windows it takes at once. Raises ``ModelUnavailable``."""
+    folder, chosen = _calibrated(settings, progress)
+    return WhisperEngine(folder, replace(_engine_settings(chosen), record_beam=record_beam)), chosen.batch
+
+
+def _calibrated(settings: Settings, progress: Progress) -> tuple[Path, Calibration]:
+    """The model's folder and the calibration of this machine, with what the settings say in its place."""
     folder = locate(settings.model, settings.cache, progress=progress)
     load_cublas()
     chosen = calibrate(folder, settings.cache, settings.device.value, settings.compute_type, settings.threads, progress)
@@ -49,11 +63,10 @@ def recognition(settings: Settings, progress: Progress) -> Recognition:
         chosen = replace(chosen, batch=settings.batch)
     if settings.step is not None:
         chosen = replace(chosen, step=settings.step)
-    engine = WhisperEngine(folder, engine_settings(chosen))
-    return Recognition(engine, chosen, LiveSettings(step=chosen.step), settings.policy)
+    return folder, chosen
 
 
-def engine_settings(chosen: Calibration) -> EngineSettings:
+def _engine_settings(chosen: Calibration) -> EngineSettings:
     return EngineSettings(
         device=chosen.device, compute_type=chosen.compute_type, callers=chosen.callers, threads=chosen.threads
     )

@@ -36,15 +36,16 @@ class Pace(Protocol):
 
 
 class ReplayClock:
-    """Meeting time of a replay: wall seconds since it began times ``speed``; a speed of 0 waits for nobody.
+    """Meeting time of a replay: wall seconds since it began times ``speed``.
 
-    Deadlines are absolute, so that a late frame delays no other.
+    A speed of 0, or one without end, waits for nobody. Deadlines are absolute, so that a
+    late frame delays no other.
     """
 
     def __init__(self, speed: float = 1.0) -> None:
-        if speed < 0.0:
+        if not speed >= 0.0:
             raise ValueError(f"the speed of a replay must not be negative: {speed}")
-        self._speed = speed
+        self._speed = 0.0 if speed == float("inf") else speed
         self._began: float | None = None
         self._latest = 0.0
 

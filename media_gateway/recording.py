@@ -104,7 +104,7 @@ class _Decoding:
 def _decoded(path: Path) -> Iterator[Samples]:
     state = _Decoding()
     with _opened(path) as (container, stream):
-        stream.thread_type = "NONE"  # one core per file is plenty, and the recogniser needs the others
+        stream.codec_context.thread_type = "NONE"  # one core per file is plenty, and the recogniser needs the others
         for frame in _frames(container, stream, state):
             yield from _converted(frame, state)
         yield from _flushed(state)

@@ -17,7 +17,7 @@ _TINY = 1e-12
 _FULL_SCALE = 32768.0
 
 
-def to_planes(block: NDArray[np.generic], channels: int) -> Planes:
+def to_planes(block: NDArray[np.integer | np.floating], channels: int) -> Planes:
     """Decoded sound of any sample type as planes.
 
     ``block`` has shape (channels, n), or (1, n * channels) when the channels are interleaved.
@@ -27,7 +27,7 @@ def to_planes(block: NDArray[np.generic], channels: int) -> Planes:
     if block.dtype == np.uint8:
         planes = (block.astype(np.float32) - 128.0) / 128.0
     elif np.issubdtype(block.dtype, np.integer):
-        planes = block.astype(np.float32) / -float(np.iinfo(block.dtype).min)
+        planes = block.astype(np.float32) / float(2 ** (8 * block.dtype.itemsize - 1))
     else:
         planes = np.nan_to_num(block.astype(np.float32), nan=0.0, posinf=1.0, neginf=-1.0)
     return np.ascontiguousarray(planes, dtype=np.float32)
@@ -51,7 +51,7 @@ class Downmix:
         """One channel of shape (n,) from planes of shape (channels, n)."""
         channels, count = planes.shape
         if channels == 1 or count == 0:
-            return planes[0]
+            return np.asarray(planes[0], dtype=np.float32)
         self._learn(planes)
         target = self._wanted_weights()
         before = target if self._weights is None else self._weights
@@ -105,4 +105,5 @@ class Resampler:
 
 
 def _sixteen_bits(sound: NDArray[np.float32]) -> Samples:
-    return np.clip(np.rint(sound * _FULL_SCALE), -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16)
+    clipped: Samples = np.clip(np.rint(sound * _FULL_SCALE), -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16)
+    return clipped

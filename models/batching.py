@@ -134,7 +134,7 @@ class Batcher:
             self._fail(wanted, RecognitionStalled(f"no answer from the recogniser within {self.settings.stall:g} s"))
         except RecognitionFailed as failure:
             self._fail(wanted, failure)
-        except Exception as surprise:  # an engine may raise anything; the tracks must go on
+        except Exception as surprise:  # noqa: BLE001 - an engine may raise anything, and the tracks must go on
             self._fail(wanted, RecognitionFailed(f"the recogniser raised {type(surprise).__name__}"))
         else:
             for (waiting, cut), hypothesis in zip(wanted, heard, strict=True):
@@ -145,4 +145,4 @@ class Batcher:
     def _fail(wanted: list[tuple[_Waiting, tuple[Window, Samples]]], failure: RecognitionFailed) -> None:
         for waiting, cut in wanted:
             if not waiting.answer.done():
-                waiting.answer.set_exception(type(failure)(*failure.args, window=cut[0]))
+                waiting.answer.set_exception(type(failure)(str(failure), cut[0]))

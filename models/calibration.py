@@ -14,6 +14,7 @@ from pathlib import Path
 
 import ctranslate2
 import numpy as np
+from numpy.typing import NDArray
 
 from models.downloads import Progress
 from models.faster_whisper import EngineSettings, WhisperEngine
@@ -56,27 +57,26 @@ def calibrate(
     path = cache / "calibration.json"
     kept = _read(path)
     if key in kept:
-        return Calibration(**kept[key])
+        return kept[key]
     progress("calibration of this machine", 0, 0)
     chosen = _measured(folder, _device(device), compute_type, threads)
-    kept[key] = asdict(chosen)
+    kept[key] = chosen
     cache.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    part.write_text(json.dumps(kept, indent=1))
+    part.write_text(json.dumps({name: asdict(one) for name, one in kept.items()}, indent=1))
     part.replace(path)
     return chosen
 
 
 def _measured(folder: Path, device: str, compute_type: str | None, threads: int | None) -> Calibration:
-    best: tuple[float, EngineSettings, int] | None = None
+    best = (0.0, EngineSettings(), 1)
     for settings in _candidates(device, compute_type, threads):
         engine = WhisperEngine(folder, settings)
         for batch in (2, 4) if device == "cpu" else (16, 32, 64):
             rate = _windows_per_second(engine, settings.callers, batch)
-            if best is None or rate > best[0] * 1.05:
+            if rate > best[0] * 1.05:
                 best = rate, settings, batch
         del engine
-    assert best is not None
     rate, settings, batch = best
     step = min(max(2.0 / rate, _LEAST_STEP), _MOST_STEP)
     return Calibration(
@@ -102,7 +102,7 @@ def _candidates(device: str, compute_type: str | None, threads: int | None) -> I
 
 
 def _windows_per_second(engine: WhisperEngine, callers: int, batch: int) -> float:
-    """Rate of all callers together on voiced noise, decoded as far as its cap: the cost of speech, without a recording."""
+    """Rate of all callers together on voiced noise: it costs what speech costs, without a recording."""
     window = Window(TrackId("-"), UtteranceId("-"), WindowKind.LIVE, 0.0, _WINDOW, ("fr",), "fr")
     work = [(window, _voiced(_WINDOW))] * batch
     with ThreadPoolExecutor(callers) as pool:
@@ -115,9 +115,12 @@ def _windows_per_second(engine: WhisperEngine, callers: int, batch: int) -> floa
 def _voiced(seconds: float) -> Samples:
     """Sound of shape (n,) with the pitch and pauses of a voice."""
     t = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
-    voice = sum(np.sin(2 * np.pi * 120 * k * t + 3 * np.sin(2 * np.pi * 0.7 * t)) / k for k in range(1, 20))
+    voice: NDArray[np.float64] = sum(
+        np.sin(2 * np.pi * 120 * k * t + 3 * np.sin(2 * np.pi * 0.7 * t)) / k for k in range(1, 20)
+    )
     syllables = np.clip(np.sin(2 * np.pi * 4 * t), 0.0, None)
-    return (voice * syllables * 3000).astype(np.int16)
+    samples: Samples = (voice * syllables * 3000).astype(np.int16)
+    return samples
 
 
 def _device(asked: str) -> str:
@@ -131,13 +134,15 @@ def _machine() -> str:
     model = ""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        model = next((line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line), "")
+        model = next(
+            (line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line), ""
+        )
     return f"{model}/{cores}/{ctranslate2.get_cuda_device_count()}/{version('ctranslate2')}"
 
 
-def _read(path: Path) -> dict[str, dict[str, object]]:
+def _read(path: Path) -> dict[str, Calibration]:
+    """What was measured before; a file that cannot be read, or is of another version, counts as nothing."""
     try:
-        kept = json.loads(path.read_text())
-    except (OSError, ValueError):
+        return {key: Calibration(**fields) for key, fields in json.loads(path.read_text()).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
         return {}
-    return kept if isinstance(kept, dict) else {}

@@ -33,8 +33,8 @@ class EngineSettings:
     """How the model is run.
 
     compute_type: a CTranslate2 type or ``auto``; callers: threads that run batches; threads: threads of each batch;
-    least_padded, padding, round_to: a window of s seconds is padded to s + ``padding``, at least ``least_padded``, rounded up
-    to a multiple of ``round_to`` (seconds); forced: forced text is cut to a multiple of this many tokens, at most
+    least_padded, padding, round_to: a window of s seconds is padded to s + ``padding``, at least ``least_padded``,
+    rounded up to a multiple of ``round_to`` (seconds); forced: forced text is cut to a multiple of this many tokens, at most
     ``most_forced``, so that rows share a batch; tokens_per_second, tokens_more: the cap on a window's new tokens;
     record_beam: beam size for record windows.
     """
@@ -51,7 +51,7 @@ class EngineSettings:
     tokens_per_second: float = 7.0
     tokens_more: int = 10
     record_beam: int = 5
-    guards: Guards = Guards()
+    guards: Guards = field(default_factory=Guards)
 
 
 @dataclass(slots=True)
@@ -221,7 +221,7 @@ class WhisperEngine:
         text = "".join(word.text for word in words)
         if doubted(text, row.no_speech, row.log_probability, guards):
             words = ()
-        return Hypothesis(words, row.language, row.scores)
+        return Hypothesis(words, row.language, row.scores, cut=len(words) < len(row.words))
 
 
 def _grouped(rows: Sequence[_Row]) -> list[list[_Row]]:

@@ -100,6 +100,8 @@ def before_pile(words: Sequence[Word], pile: float) -> tuple[Word, ...]:
         third = words[index + 2 : index + 3]
         if third and third[0].end - word.start < pile:
             return tuple(words[:index])
-        if word.end - word.start < _NO_TIME and plain(word.text) in {plain(said.text) for said in words[:index][-_LOOP:]}:
+        if word.end - word.start < _NO_TIME and plain(word.text) in {
+            plain(said.text) for said in words[:index][-_LOOP:]
+        }:
             return tuple(words[:index])
     return tuple(words)

@@ -136,11 +136,15 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """What a recogniser heard in one window, in meeting time, after the window's prefix."""
+    """What a recogniser heard in one window, in meeting time, after the window's prefix.
+
+    ``cut`` says that the recogniser's guards took words away, so that speech may be missing.
+    """
 
     words: tuple[Word, ...]
     language: str
     language_scores: tuple[tuple[str, float], ...] = ()
+    cut: bool = False
 
 
 # --- captions --------------------------------------------------------------------------------------------

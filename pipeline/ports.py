@@ -3,10 +3,22 @@
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from pipeline.domain import AudioFrame, Caption, Gap, Hypothesis, RecordText, Samples, TrackEvent, TrackId, Window, WindowKind
+from pipeline.domain import (
+    AudioFrame,
+    Caption,
+    Gap,
+    Hypothesis,
+    RecordText,
+    Samples,
+    TrackEvent,
+    TrackId,
+    Window,
+    WindowKind,
+)
+
 
 class RecognitionRequest(Protocol):
-    """A wish for recognition that is made precise only when a recogniser has room, so that it hears the newest audio."""
+    """A wish for recognition, made precise only when a recogniser has room, so that it hears the newest audio."""
 
     @property
     def kind(self) -> WindowKind:

@@ -106,7 +106,8 @@ def test_captioning_loads_no_torch() -> None:
         if module.name not in WITH_TORCH and not module.name.endswith("__main__")
     ]
     assert "models.weights" in modules
-    code = "import sys, importlib\nfor name in sys.argv[1:]: importlib.import_module(name)\nsys.exit('torch' in sys.modules)"
+    code = "import sys, importlib\nfor name in sys.argv[1:]: importlib.import_module(name)\n"
+    code += "sys.exit('torch' in sys.modules)\n"
     said = subprocess.run([sys.executable, "-c", code, *modules], cwd=ROOT, capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stderr
 

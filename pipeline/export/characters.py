@@ -12,8 +12,10 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 # No-break spaces hold French punctuation to its word: « Vraiment ? ».
 _BREAKING_SPACE = re.compile(r"[^\S\u00a0\u2007\u202f]+")
 
-# Han, Hiragana and Katakana, which are written without spaces: a line may break between any two.
-_IDEOGRAPH = re.compile("[\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+# Han, Hiragana, Katakana and their punctuation, which are written without spaces: a line may break between any two.
+_IDEOGRAPH = re.compile(
+    "[\u3001-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uff60\U00020000-\U0003ffff]"
+)
 _CLOSING_MARKS = "!%),.:;?]}»’”…‐–、。々〉》」』】〕！％），．：；？］｝"
 _SMALL_KANA = "ーぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ"
 _NOT_FIRST = frozenset(_CLOSING_MARKS + _SMALL_KANA)

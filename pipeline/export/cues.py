@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
+from itertools import zip_longest
 from math import ceil
 
 from pipeline.domain import Cue, Gap, ParticipantId, SegmentId, Transcript
@@ -133,13 +134,12 @@ def _timed(participant: ParticipantId, drafts: list[Draft]) -> Iterator[_Placed]
     or when it can be read, at the latest when the next one begins.
     """
     end = 0
-    following = [*(milliseconds(draft.start) for draft in drafts[1:]), None]
-    for draft, next_start in zip(drafts, following, strict=True):
+    for draft, following in zip_longest(drafts, drafts[1:]):
         start = max(milliseconds(draft.start), end)
         read = ceil(Fraction(sum(map(len, draft.lines)), CHARACTERS_PER_SECOND) * 1000)
         end = min(max(milliseconds(draft.end), start + max(read, SHORTEST_MS)), start + LONGEST_MS)
-        if next_start is not None:
-            end = min(end, max(next_start, start + SHORTEST_MS))
+        if following is not None:
+            end = min(end, max(milliseconds(following.start), start + SHORTEST_MS))
         yield _Placed(participant, draft, start, end)
 
 

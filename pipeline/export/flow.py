@@ -128,7 +128,7 @@ class _Run:
         reach = widths(shown)
         inner = [CLAUSE_END] * labels + list(costs[begin:farthest])
         for end in range(begin + 1, farthest + 1):
-            layout = best_break(shown[: labels + end - begin], reach, inner)
+            layout = best_break(shown, labels + end - begin, reach, inner)
             too_long = end > begin + 1 and self.pieces[end - 1].end - self.pieces[begin].start > LONGEST_S
             if layout is None or too_long:
                 return

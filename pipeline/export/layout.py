@@ -1,5 +1,6 @@
 """One cue's pieces on one or two lines, balanced, broken where it hurts least."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
@@ -21,23 +22,27 @@ def widths(pieces: Sequence[Piece]) -> list[int]:
     return list(accumulate(len(piece.text) + piece.spaced for piece in pieces))
 
 
-def best_break(pieces: Sequence[Piece], reach: Sequence[int], costs: Sequence[float]) -> tuple[float, int] | None:
-    """The cost of the best layout and how many pieces its first line holds; None when two lines cannot hold all.
+def best_break(
+    pieces: Sequence[Piece], count: int, reach: Sequence[int], costs: Sequence[float]
+) -> tuple[float, int] | None:
+    """How the first ``count`` of ``pieces`` are laid out best: the cost, and how many the first line holds.
 
-    ``reach`` is ``widths`` of the pieces, from any origin; ``costs[k]`` is the cost of a break after piece k.
+    None when two lines cannot hold them. ``reach`` is ``widths`` of the pieces; ``costs[k]`` is the cost of a
+    break after piece k.
     """
     origin = reach[0] - len(pieces[0].text)
-    whole = reach[len(pieces) - 1] - origin
+    whole = reach[count - 1] - origin
     if whole <= LINE_CHARACTERS:
-        return 0.0, len(pieces)
+        return 0.0, count
     if whole > 2 * LINE_CHARACTERS + 1:
         return None
     best: tuple[float, int] | None = None
-    for first in range(1, len(pieces)):
+    shortest = bisect_left(reach, origin + whole - LINE_CHARACTERS - 1, 0, count - 1)
+    for first in range(shortest + 1, count):
         above = reach[first - 1] - origin
+        below = whole - above - pieces[first].spaced
         if above > LINE_CHARACTERS:
             break
-        below = whole - above - pieces[first].spaced
         if below > LINE_CHARACTERS:
             continue
         cost = TWO_LINES + costs[first - 1] + FULL_IMBALANCE * abs(above - below) / LINE_CHARACTERS

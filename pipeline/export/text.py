@@ -11,9 +11,9 @@ def text(transcript: Transcript) -> str:
     """``transcript`` as lines ``[mm:ss] Name: text``; empty where there is neither title, turn nor gap."""
     names = speaker_names(transcript)
     title = one_line(transcript.title)
-    lines = [title, ""] if title else []
-    lines += (_line(passage, names[passage.participant.id]) for passage in passages(transcript))
-    return "".join(f"{line}\n" for line in lines)
+    told = [_line(passage, names[passage.participant.id]) for passage in passages(transcript)]
+    blocks = filter(None, (title, "\n".join(told)))
+    return "\n".join(f"{block}\n" for block in blocks)
 
 
 def _line(passage: Turn | Gap, name: str) -> str:

@@ -51,14 +51,16 @@ class Arrivals:
         self._slack = round(settings.slack * SAMPLE_RATE)
         self._reorder = round(settings.reorder * SAMPLE_RATE)
         self._conceal = round(settings.conceal * SAMPLE_RATE)
-        self._next: int | None = None
+        self._next = 0  # the sample that should come now
+        self._begun = False
         self._last: Samples = np.zeros(0, np.int16)
         self._waiting: list[Run] = []
 
     def arrived(self, frame: AudioFrame) -> list[Run | Hole]:
         """What is known to be in order now that ``frame`` is here."""
         run = Run(round(frame.start * SAMPLE_RATE), frame.samples)
-        if self._next is None:
+        if not self._begun:
+            self._begun = True
             self._next = run.start
         if not self._waiting and abs(run.start - self._next) <= self._slack:
             return [self._passed(run.samples)] if len(run.samples) else []
@@ -73,13 +75,12 @@ class Arrivals:
     def skip_to(self, end: int) -> list[Run | Hole]:
         """What still waited; the sound before sample ``end`` is then known never to come."""
         released = self.flush()
-        if self._next is not None:
-            self._next = max(self._next, end)
+        self._next = max(self._next, end)
         return released
 
     def _released(self, patience: int) -> list[Run | Hole]:
         released: list[Run | Hole] = []
-        while self._waiting and self._next is not None:
+        while self._waiting:
             run = self._waiting[0]
             gap = run.start - self._next
             if gap > self._slack and self._waiting[-1].end - self._next <= patience:
@@ -95,7 +96,6 @@ class Arrivals:
         return released
 
     def _passed(self, samples: Samples) -> Run:
-        assert self._next is not None
         run = Run(self._next, samples)
         self._next = run.end
         self._last = samples
@@ -103,7 +103,6 @@ class Arrivals:
 
     def _crossed(self, gap: int) -> Run | Hole:
         """Leaves a hole behind: concealed when it is short, named when it is long."""
-        assert self._next is not None
         if gap > self._conceal or len(self._last) == 0:
             hole = Hole(self._next, self._next + gap)
             self._next = hole.end

@@ -69,7 +69,7 @@ class Endpointer:
         return self._start
 
     def heard(self, probability: float, start: float, end: float) -> Endpoint | None:
-        """Takes the next frame, which lasts from ``start`` to ``end``; sound that was lost is a frame of probability 0."""
+        """Takes the next frame, from ``start`` to ``end``; sound that was lost is a frame of probability 0."""
         threshold = self._settings.on if self._start is None else self._settings.off
         if probability >= threshold:
             return self._likely(start, end)

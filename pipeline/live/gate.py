@@ -71,8 +71,7 @@ class EnergyGate:
         return True
 
     def _learn(self, level: float) -> None:
-        if level < self._minimum:
-            self._minimum = level
+        self._minimum = min(self._minimum, level)
         self._blocks_in_quarter += 1
         if self._blocks_in_quarter < self._quarter_blocks:
             return

@@ -25,7 +25,7 @@ class _Line:
 class MeetingCaptioner:
     """Fed with track events and hypotheses, drained of windows, captions, record texts and gaps."""
 
-    settings: LiveSettings = LiveSettings()
+    settings: LiveSettings = field(default_factory=LiveSettings)
     languages: tuple[str, ...] = ("fr", "en")
     new_policy: Callable[[], CommitPolicy] | None = None
     _glossary: tuple[str, ...] = ()
@@ -91,7 +91,7 @@ class MeetingCaptioner:
         line = self._lines[window.track]
         if window.kind is WindowKind.RECORD:
             record = line.record.recognized(window, heard.words)
-            if record is not None and record.words:
+            if record is not None and record.words and not heard.cut:
                 self._records.append(record)
             return
         line.captioner.hypothesis(window, heard)

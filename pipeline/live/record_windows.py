@@ -101,7 +101,9 @@ class RecordWindows:
     @property
     def needed_from(self) -> float | None:
         """Audio from this moment on is still needed for the record; None when none is."""
-        spans = [span for span in (self._in_flight[1] if self._in_flight else None, *self._ready, self._growing) if span]
+        spans = [
+            span for span in (self._in_flight[1] if self._in_flight else None, *self._ready, self._growing) if span
+        ]
         return min(span.start for span in spans) - _LEAD if spans else None
 
     @property

@@ -91,7 +91,7 @@ class AudioSpool:
     def _to_disk(self, lane: _Lane, frame: AudioFrame) -> None:
         try:
             if lane.file is None:
-                lane.file = tempfile.TemporaryFile(prefix="greffier-", dir=self._folder)
+                lane.file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed with the lane
             offset = lane.file.seek(0, 2)
             lane.file.write(frame.samples.tobytes())
             lane.file.flush()
@@ -102,7 +102,8 @@ class AudioSpool:
 
     @staticmethod
     def _from_disk(lane: _Lane, block: _OnDisk) -> Samples:
-        assert lane.file is not None
+        if lane.file is None:
+            return np.zeros(block.count, dtype=np.int16)
         lane.file.seek(block.offset)
         return np.frombuffer(lane.file.read(block.count * _BYTES), dtype=np.int16)
 

@@ -89,37 +89,26 @@ def caption_words(events: Iterable[Event]) -> list[TimedWord]:
 
 def read_texts(path: Path, wanted: Sequence[str] = TEXTS) -> list[Text]:
     """The first of the wanted texts that each segment of a transcript has."""
-    transcript = json.loads(path.read_text(encoding="utf-8"))
     texts = []
-    for segment in transcript["segments"]:
-        chosen = next((segment["texts"][name] for name in wanted if segment["texts"].get(name)), None)
+    for segment in _transcript(path)["segments"]:
+        present = {text["origin"]: text for text in segment["texts"] if text["words"]}
+        chosen = next((present[origin] for origin in wanted if origin in present), None)
         if chosen:
-            texts.append(_text_of(segment, chosen))
+            words = tuple(TimedWord(word["text"], word["start"], word["end"]) for word in chosen["words"])
+            texts.append(Text(segment["track"], segment["start"], segment["end"], segment["language"], words))
     return texts
 
 
 def count_gaps(path: Path) -> tuple[int, float]:
     """How many gaps a transcript marks, and their seconds in all."""
-    gaps = json.loads(path.read_text(encoding="utf-8")).get("gaps", [])
+    gaps = _transcript(path)["gaps"]
     return len(gaps), sum(gap["end"] - gap["start"] for gap in gaps)
+
+
+def _transcript(path: Path) -> dict:
+    transcript: dict = json.loads(path.read_text(encoding="utf-8"))
+    return transcript
 
 
 def text_words(texts: Iterable[Text]) -> list[TimedWord]:
     return sorted(chain.from_iterable(text.words for text in texts), key=lambda word: word.start)
-
-
-def _text_of(segment: dict, chosen: dict | str) -> Text:
-    """A text is ``{"text", "words"}``; a bare text, without times, is spread over its segment."""
-    words = [] if isinstance(chosen, str) else chosen.get("words") or []
-    timed = tuple(TimedWord(word["text"], word["start"], word["end"]) for word in words)
-    if not timed:
-        text = chosen if isinstance(chosen, str) else chosen["text"]
-        timed = spread(text, segment["start"], segment["end"])
-    return Text(segment["track"], segment["start"], segment["end"], segment["language"], timed)
-
-
-def spread(text: str, start: float, end: float) -> tuple[TimedWord, ...]:
-    """The words of a text at even distances between two times."""
-    pieces = text.split()
-    step = (end - start) / max(len(pieces), 1)
-    return tuple(TimedWord(f" {piece}", start + i * step, start + (i + 1) * step) for i, piece in enumerate(pieces))

@@ -25,7 +25,6 @@ from tests.benchmarks.events import TimedWord
 from tests.benchmarks.score import Errors, score_clip
 
 BEAM = 5
-PROTOTYPE_MODEL = Path("/tmp/proto/base")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +44,10 @@ def model_folder() -> Path:
     """The weights that Greffier itself uses; ``BENCH_MODEL`` names another folder."""
     if named := os.environ.get("BENCH_MODEL"):
         return Path(named)
-    try:
-        from models.weights import locate
+    from api.settings import read_settings
+    from models.weights import locate
 
-        return locate("whisper-base", Path.home() / ".cache" / "greffier")
-    except Exception:  # noqa: BLE001
-        return PROTOTYPE_MODEL
+    return locate("whisper-base", read_settings(os.environ).cache)
 
 
 @cache

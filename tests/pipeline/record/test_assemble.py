@@ -55,7 +55,7 @@ def test_a_final_without_words_but_with_a_record_is_a_segment_at_the_time_of_the
 
 def test_a_record_of_joined_utterances_is_shared_among_them_and_captions_stay_beside_it():
     finals = [final("u2", "merci", 3, 4), final("u1", "bonjour a tous", 0, 2)]
-    transcript = assembled(finals, records=[record("u1 u2", "Bonjour à tous. Merci.", 0, 4)])
+    transcript = assembled(finals, records=[record("u1 u2", "Bonjour à tous. Merci.", 0, 3.6)])
     assert texts(transcript) == {"u1": ("Bonjour à tous.", Origin.RECORD), "u2": ("Merci.", Origin.RECORD)}
     assert [word.text for word in transcript.segments[1].caption] == [" merci"]
 

@@ -1,0 +1,132 @@
+"""A whole recording to words: speech joined into long windows, recognised in batches, gaps in the answer asked again.
+
+Pure but for the engine it is given: no clock, no task.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from pipeline.domain import (
+    AudioFrame,
+    Hypothesis,
+    Samples,
+    SpeechEnded,
+    SpeechStarted,
+    TrackEvent,
+    TrackId,
+    UtteranceId,
+    Window,
+    WindowKind,
+    Word,
+)
+from pipeline.ports import AudioMemory
+
+Hear = Callable[[Sequence[tuple[Window, Samples]]], Sequence[Hypothesis]]
+
+_LONGEST = 28.0
+_JOIN = 3.0
+_LEAD = 0.2
+_UNHEARD = 4.0
+"""Speech without words at the end of a window, in seconds, that is asked for once more."""
+_SHORTEST_HALF = 6.0
+_SENTENCE_GAP = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The words of one window, as recognised, and the meeting time until which the recording is done."""
+
+    words: tuple[Word, ...]
+    language: str
+
+
+def windows_of(
+    events: Iterable[TrackEvent],
+    memory: AudioMemory,
+    track: TrackId,
+    languages: tuple[str, ...],
+    glossary: tuple[str, ...] = (),
+) -> Iterator[tuple[Window, Samples]]:
+    """Speech of one track joined into windows of at most 28 s, with their audio, as the events come."""
+    start: float | None = None
+    spoken: list[tuple[float, float]] = []
+    fixed = languages[0] if len(languages) == 1 else None
+
+    def cut() -> tuple[Window, Samples]:
+        begin, end = max(spoken[0][0] - _LEAD, 0.0), spoken[-1][1] + _LEAD
+        window = Window(
+            track,
+            UtteranceId(f"{track}@{begin:.2f}"),
+            WindowKind.RECORD,
+            begin,
+            end,
+            languages,
+            fixed,
+            fixed is None,
+            glossary=glossary,
+        )
+        samples = memory.read(track, begin, end)
+        memory.forget(track, spoken[-1][1] - _LEAD)
+        spoken.clear()
+        return window, samples
+
+    for event in events:
+        match event:
+            case AudioFrame(end=end):
+                memory.append(event)
+                if start is not None and end - (spoken[0][0] if spoken else start) > _LONGEST - _LEAD:
+                    if not spoken:
+                        spoken.append((start, end))
+                        start = end
+                    yield cut()
+            case SpeechStarted(at=at):
+                if spoken and at - spoken[-1][1] > _JOIN:
+                    yield cut()
+                start = at
+            case SpeechEnded(at=at) if start is not None:
+                spoken.append((start, max(at, start)))
+                start = None
+    if spoken:
+        yield cut()
+
+
+def recognize(windows: Sequence[tuple[Window, Samples]], hear: Hear) -> list[Piece]:
+    """The words of ``windows``, in their order; what the recogniser broke off or looped on is heard again in parts."""
+    pieces: list[Piece] = []
+    for (window, samples), heard in zip(windows, hear(windows), strict=True):
+        pieces.append(Piece(heard.words, heard.language))
+        rest = _rest(window, samples, heard) if heard.cut else []
+        if rest:
+            pieces.extend(recognize(rest, hear))
+    return pieces
+
+
+def _rest(window: Window, samples: Samples, heard: Hypothesis) -> list[tuple[Window, Samples]]:
+    """The part of a window that its hypothesis does not cover, halved when it covers nothing."""
+    known = heard.words[-1].end if heard.words else window.start
+    if window.end - known < _UNHEARD or len(samples) == 0:
+        return []
+    rate = len(samples) / (window.end - window.start)
+    remaining = samples[round((known - window.start) * rate) :]
+    if known > window.start + 1.0:
+        return [(replace(window, start=known), remaining)]
+    if window.end - window.start < 2 * _SHORTEST_HALF:
+        return []
+    middle = window.start + (window.end - window.start) / 2
+    half = round((middle - window.start) * rate)
+    return [(replace(window, end=middle), samples[:half]), (replace(window, start=middle), samples[half:])]
+
+
+def sentences(piece: Piece) -> Iterator[tuple[Word, ...]]:
+    """The words of a piece, sentence by sentence; a long pause ends one too."""
+    held: list[Word] = []
+    for word in piece.words:
+        if held and word.start - held[-1].end > _SENTENCE_GAP:
+            yield tuple(held)
+            held = []
+        held.append(word)
+        if word.text.rstrip().endswith((".", "?", "!", "…")):
+            yield tuple(held)
+            held = []
+    if held:
+        yield tuple(held)
