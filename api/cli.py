@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +34,7 @@ def main(given: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="greffier: %(message)s")
     arguments = parser().parse_args(given)
     try:
-        settings = read_settings(os.environ)
+        settings = read_settings()
         for sentence in settings.unknown:
             print(f"greffier: {sentence}", file=sys.stderr)
         code: int = arguments.run(arguments, settings)

@@ -45,7 +45,7 @@ class MemoryAudioBus:
             if self._closed:
                 return
             self._append(event)
-            while self._total_samples > self._capacity:
+            while self._total_samples > self._capacity and not self._lossless:
                 self._drop_one()
             self._changed.notify_all()
 

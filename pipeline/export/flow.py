@@ -26,7 +26,7 @@ BREATH_S = 0.3
 
 EACH_CUE = 5.0
 LEFT_TOO_SHORT = 30.0
-CUE_END_WEIGHT = 1.5
+CUE_END_WEIGHT = 3.0
 MOST_PIECES = 86
 """More than two lines can hold, were every piece one character."""
 

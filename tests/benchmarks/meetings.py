@@ -1,7 +1,8 @@
 """Which clips are said by whom in each run: fixed lists, so that figures of two days compare.
 
-A talker speaks one language. ``FIRST`` is said by the single talker of the smallest run and again, from the same start, by one
-talker of each larger run, so that all runs and the peers share clips. The run of 8 holds every counted clip once.
+A talker speaks one language. ``FIRST`` is said by the single talker of the smallest run and again, from the same
+start, by one talker of each larger run, so that all runs and the peers share clips. The run of 8 holds every counted
+clip once.
 """
 
 from collections.abc import Sequence

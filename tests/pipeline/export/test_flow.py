@@ -28,7 +28,7 @@ def test_a_cue_ends_where_a_sentence_ends():
     text = "Nous commençons par le budget de la ville. Ensuite nous parlerons des travaux prévus au printemps prochain."
     assert texts(spoken(text, pace=0.3)) == [
         "Nous commençons par le budget de la ville.",
-        "Ensuite nous parlerons / des travaux prévus au printemps prochain.",
+        "Ensuite nous parlerons des travaux prévus / au printemps prochain.",
     ]
 
 

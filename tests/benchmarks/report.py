@@ -1,0 +1,197 @@
+"""Writes what was measured between the markers of docs/benchmarks.md, and its plot; the prose outside them stays."""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+from tests.benchmarks.corpus import cache_folder
+from tests.benchmarks.scenarios import Row
+from tests.benchmarks.targets import LATENCY, TARGETS, Results, shown
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGE, PLOT = DOCS / "benchmarks.md", DOCS / "benchmarks.png"
+PACKAGES = ("ctranslate2", "faster-whisper", "onnxruntime", "jiwer", "whisper-normalizer", "num2words")
+TALKER_ROWS = ("talkers-1", "local-agreement-1", "talkers-4", "talkers-8", "overload-16")
+
+
+def results_path() -> Path:
+    return cache_folder() / "results.json"
+
+
+def load_results() -> dict[str, dict]:
+    path = results_path()
+    results: dict[str, dict] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return results
+
+
+def keep(rows: Iterable[Row]) -> dict[str, dict]:
+    """Adds rows to what earlier runs measured; a row that is measured again replaces itself."""
+    results = load_results()
+    for row in rows:
+        results[row.name] = {"command": row.command, "figures": row.figures, "at": time.strftime("%Y-%m-%d %H:%M")}
+    part = results_path().with_suffix(".part")
+    part.write_text(json.dumps(results, indent=1), encoding="utf-8")
+    part.replace(results_path())
+    return results
+
+
+def machine() -> str:
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        lines = info.read_text(encoding="utf-8").splitlines()
+        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
+    memory = psutil.virtual_memory().total / 2**30
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB; Python {platform.python_version()}, {packages}."
+
+
+def write_page(results: Results) -> None:
+    """Renders every generated part of the page."""
+    derive(results)
+    parts = {
+        "machine": machine(),
+        "targets": targets_table(results),
+        "talkers": talkers_table(results),
+        "words": words_table(results),
+        "rows": rows_table(results),
+    }
+    for name, text in parts.items():
+        insert(name, text)
+    draw(results)
+
+
+def derive(results: Results) -> None:
+    """Figures that compare two rows."""
+    _compare(results, "glossary", "glossary-without", "recall", "recall_gained")
+    for language in ("fr", "en"):
+        _compare(results, "glossary", "glossary-without", f"wer_live_{language}", f"wer_lost_{language}")
+    if "offline-greffier" in results and "offline-batched" in results:
+        mine, theirs = (results[name]["figures"] for name in ("offline-greffier", "offline-batched"))
+        mine["time_over_batched"] = mine["wall_s"] / theirs["wall_s"]
+        mine["wer_over_batched"] = mine["wer_fr"] / theirs["wer_fr"]
+
+
+def _compare(results: Results, row: str, base: str, figure: str, name: str) -> None:
+    if row in results and base in results and figure in results[row]["figures"]:
+        results[row]["figures"][name] = results[row]["figures"][figure] - results[base]["figures"][figure]
+
+
+def insert(name: str, text: str) -> None:
+    """Puts text between ``<!-- name -->`` and ``<!-- /name -->``; a page or markers that lack are made."""
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    page = PAGE.read_text(encoding="utf-8") if PAGE.is_file() else "# Benchmarks\n"
+    if begin not in page:
+        page = f"{page.rstrip()}\n\n{begin}\n{end}\n"
+    before, _, rest = page.partition(begin)
+    after = rest.partition(end)[2]
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(f"{before}{begin}\n{text.rstrip()}\n{end}{after}", encoding="utf-8")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def targets_table(results: Results) -> str:
+    said = {True: "met", False: "**not met**", None: "not measured"}
+    met = [target.met(results) for target in TARGETS]
+    count = f"{met.count(True)} met, {met.count(False)} not met, {met.count(None)} not measured.\n\n"
+    rows = [
+        (target.says, target.wanted, shown(target.value(results), target.unit), said[state])
+        for target, state in zip(TARGETS, met, strict=True)
+    ]
+    return count + table(("target", "wanted", "measured", ""), rows)
+
+
+def talkers_table(results: Results) -> str:
+    columns = (
+        ("first display, median", "display_p50", "s"),
+        ("95th", "display_p95", "s"),
+        ("committed, median", "commit_p50", "s"),
+        ("95th", "commit_p95", "s"),
+        ("final after speech, median", "final_p50", "s"),
+        ("95th", "final_p95", "s"),
+        ("update interval, median", "update_interval_p50", "s"),
+        ("erasure", "erasure", ""),
+        ("CPU s per s of speech", "cpu_per_speech_s", ""),
+        ("cores", "cores_used", ""),
+        ("memory", "peak_memory_mb", "MB"),
+    )
+    return _figures_table(results, TALKER_ROWS, columns)
+
+
+def words_table(results: Results) -> str:
+    columns = tuple(
+        (f"{language} {says}", f"{figure}_{language}", unit)
+        for language in ("fr", "en")
+        for says, figure, unit in (
+            ("words", "wer_words", ""),
+            ("captions", "wer_live", "%"),
+            ("record", "wer_record", "%"),
+            ("yardstick", "wer_yardstick", "%"),
+        )
+    )
+    return _figures_table(results, (*TALKER_ROWS, "quiet", "meetings", "glossary-without", "glossary"), columns)
+
+
+def _figures_table(results: Results, names: Sequence[str], columns: Sequence[tuple[str, str, str]]) -> str:
+    rows = [
+        (name, *(shown(results[name]["figures"].get(figure), unit) for _, figure, unit in columns))
+        for name in names
+        if name in results
+    ]
+    return table(("run", *(says for says, _, _ in columns)), rows)
+
+
+def rows_table(results: Results) -> str:
+    """Every figure of every row, and the command that made it."""
+    rows = [
+        (name, row["at"], "; ".join(f"{key} {shown(value)}" for key, value in row["figures"].items()), f"`{row['command']}`")
+        for name, row in results.items()
+    ]
+    return table(("row", "measured", "figures", "command"), rows)
+
+
+def draw(results: Mapping[str, Mapping]) -> None:
+    """Latencies over talkers, with the targets as lighter lines."""
+    import matplotlib as mpl  # noqa: PLC0415
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
+    series = (
+        ("first display, median", "display_p50", 0),
+        ("committed, median", "commit_p50", 1),
+        ("committed, 95th percentile", "commit_p95", 2),
+        ("final after speech, 95th percentile", "final_p95", 3),
+    )
+    figure, axes = plt.subplots(figsize=(7, 4), dpi=90)
+    for (says, name, place), colour in zip(series, ("#000091", "#18753c", "#b34000", "#6a6a6a"), strict=True):
+        measured = [
+            (talkers, results[f"talkers-{talkers}"]["figures"][name])
+            for talkers in LATENCY
+            if f"talkers-{talkers}" in results
+        ]
+        if measured:
+            axes.plot(*zip(*measured, strict=True), marker="o", color=colour, label=says)
+        wanted = [limits[place] for limits in LATENCY.values()]
+        axes.plot(list(LATENCY), wanted, linestyle=":", color=colour, alpha=0.6)
+    axes.set_xticks(list(LATENCY))
+    axes.set_xlabel("people talking at once, without pause (dotted: target)")
+    axes.set_ylabel("seconds")
+    axes.set_ylim(bottom=0)
+    axes.grid(visible=True, alpha=0.3)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(PLOT)
+    plt.close(figure)

@@ -1,0 +1,208 @@
+"""What ``make bench`` runs: each scenario returns rows of figures, each with the command that made it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tests.benchmarks import meetings, offline, quiet_speech, scripted
+from tests.benchmarks.corpus import cache_folder, counted_clips, speech_seconds
+from tests.benchmarks.events import caption_words
+from tests.benchmarks.glossary import SPOKEN, UNSPOKEN
+from tests.benchmarks.integrity import update_intervals
+from tests.benchmarks.languages import count_right, measure_switches, spoken_in
+from tests.benchmarks.latency import percentile
+from tests.benchmarks.measures import (
+    Figures,
+    cost_figures,
+    gap_figures,
+    integrity_figures,
+    lag_figures,
+    latency_figures,
+    shown_on_silence,
+    talker_figures,
+    word_error_figures,
+)
+from tests.benchmarks.mixing import TrackFile
+from tests.benchmarks.replay import Replay, replay
+from tests.benchmarks.score import Recall, heard_in, recall_of
+from tests.benchmarks.truth import speech_in
+from tests.benchmarks.yardstick import errors_of
+
+SPEECH = ("--language", "fr,en")
+NOISY_SECONDS, NOISY_COUNT = 60.0, 200
+GLOSSARY_SECONDS = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    name: str
+    command: str
+    figures: Figures
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """``seconds`` is about how long it takes, for the time that is left."""
+
+    name: str
+    seconds: float
+    run: Callable[[], list[Row]]
+
+
+def run_yardstick() -> list[Row]:
+    figures: Figures = {}
+    clips = [clip for language in ("fr", "en") for clip in counted_clips(language)]
+    for vad in (False, True):
+        for language, errors in errors_of(clips, vad=vad).items():
+            figures[f"wer_{'vad' if vad else 'plain'}_{language}"] = errors.rate
+            figures[f"words_{language}"] = errors.words
+    return [Row("yardstick", "python -m tests.benchmarks.yardstick", figures)]
+
+
+def run_one() -> list[Row]:
+    runs = [replay(f"talkers-1-{language}", [meetings.one_talker(language)], *SPEECH) for language in ("fr", "en")]
+    return [Row("talkers-1", " ; ".join(run.command for run in runs), talker_figures(runs))]
+
+
+def run_four() -> list[Row]:
+    run = replay("talkers-4", meetings.talkers(4, 210.0), *SPEECH)
+    return [Row("talkers-4", run.command, talker_figures([run]))]
+
+
+def run_eight() -> list[Row]:
+    run = replay("talkers-8", meetings.talkers(8, 600.0), *SPEECH)
+    growth = run.usage.memory_growth(480.0) / 1e6
+    figures = talker_figures([run]) | lag_figures(run, 10.0) | gap_figures(run) | {"memory_growth_mb_min": growth}
+    figures["talkers_per_core"] = 1 / figures["cpu_per_speech_s"]
+    return [Row("talkers-8", run.command, figures)]
+
+
+def run_overload() -> list[Row]:
+    run = replay("overload", meetings.talkers(16, 100.0), *SPEECH)
+    after = run.usage.wall - 100.0
+    lagged = max((event.lag for event in run.events), default=float("nan"))
+    figures = talker_figures([run]) | gap_figures(run) | {"lag_max": lagged, "seconds_after_end": after}
+    return [Row("overload-16", run.command, figures)]
+
+
+def run_mixed() -> list[Row]:
+    """Clips without speech, one microphone that switches language, two that are quiet, two recorded meetings."""
+    switching, silent = meetings.switching(), meetings.silent_tracks()
+    quiet, recorded = meetings.quiet_talkers(), meetings.meetings()
+    run = replay("mixed", [switching, *silent, *quiet, *recorded], *SPEECH)
+    on_silence = shown_on_silence(run, [track.name for track in silent])
+    return [
+        Row("non-speech", run.command, on_silence | {"clips": len(silent)}),
+        Row("switching", run.command, _switching_figures(run, switching)),
+        Row("quiet", run.command, _quiet_figures(run, quiet)),
+        Row("meetings", run.command, latency_figures([_only(run, recorded)]) | _meeting_errors(run, recorded)),
+        Row("mixed", run.command, integrity_figures([run]) | cost_figures([run])),
+    ]
+
+
+def _only(run: Replay, tracks: Sequence[TrackFile]) -> Replay:
+    """The part of a run that some of its tracks are."""
+    names = {track.name for track in tracks}
+    part = Replay(run.command, {}, run.events_path, run.transcript_path, run.usage, run.settings)
+    part.tracks = {name: track for name, track in run.tracks.items() if name in names}
+    return part
+
+
+def _switching_figures(run: Replay, track: TrackFile) -> Figures:
+    turns = meetings.load_composites()["fren_switch_dev2"].turns
+    events = run.by_track[track.name]
+    right, total = count_right(events, spoken_in(turns))
+    switches = measure_switches(events, turns)
+    return {
+        "language_right": right / total if total else float("nan"),
+        "words": total,
+        "switches": len(switches.delays) + switches.missed,
+        "switches_missed": switches.missed,
+        "switch_p50": percentile(switches.delays, 50),
+        "switch_max": max(switches.delays, default=float("nan")),
+        "switch_within_8s": switches.within(8.0),
+    }
+
+
+def _quiet_figures(run: Replay, tracks: Sequence[TrackFile]) -> Figures:
+    part = _only(run, tracks)
+    lost, total = quiet_speech.words_lost_at_gate(tracks)
+    errors = word_error_figures([part])
+    return {"words_lost_at_gate": lost, "words_at_gate": total} | errors
+
+
+def _meeting_errors(run: Replay, tracks: Sequence[TrackFile]) -> Figures:
+    return {name: value for name, value in word_error_figures([_only(run, tracks)]).items() if name.endswith("_en")}
+
+
+def run_noise() -> list[Row]:
+    """The cost of open microphones: one talker with them, against the same talker alone."""
+    talker = TrackFile(meetings.one_talker("fr").path, 0.0)
+    rooms = meetings.rooms(NOISY_COUNT, NOISY_SECONDS)
+    alone = replay("noise-without", [talker], *SPEECH, reuse=True)
+    beside = replay("noise", [talker, *rooms], *SPEECH)
+    # From 15 s on both have started, and until 60 s the rooms are open.
+    with_rooms, without = beside.usage.cpu_between(15.0, 60.0), alone.usage.cpu_between(15.0, 60.0)
+    figures = {"cores_with": with_rooms, "cores_without": without, "cores_for_noise": with_rooms - without}
+    names = [name for name in beside.tracks if name != talker.name]
+    return [Row("noise-200", beside.command, figures | shown_on_silence(beside, names))]
+
+
+def run_glossary() -> list[Row]:
+    """The 4 talkers' first minutes, without and with a glossary of terms said and terms not said."""
+    tracks = meetings.talkers(4, GLOSSARY_SECONDS)
+    terms = cache_folder() / "glossary.txt"
+    terms.write_text("\n".join([*SPOKEN, *UNSPOKEN]) + "\n", encoding="utf-8")
+    rows = []
+    for name, options in (("glossary-without", ()), ("glossary", ("--glossary", str(terms)))):
+        run = replay(name, tracks, *SPEECH, *options)
+        rows.append(Row(name, run.command, _glossary_figures(run) | word_error_figures([run])))
+    return rows
+
+
+def _glossary_figures(run: Replay) -> Figures:
+    spoken, unspoken = Recall(), Recall()
+    for name, track in run.tracks.items():
+        whole = [place for place in track.placed if place.end <= track.duration]
+        for clip, text in heard_in(whole, caption_words(run.by_track[name])):
+            spoken += recall_of(SPOKEN, clip.text, text, clip.language)
+            unspoken += recall_of(UNSPOKEN, clip.text, text, clip.language)
+    return {"terms_said": spoken.said, "recall": spoken.rate, "unspoken_shown": unspoken.false}
+
+
+def run_policy() -> list[Row]:
+    """The other commit policy, on one talker."""
+    runs = [
+        replay(f"policy-{language}", [meetings.one_talker(language)], *SPEECH, "--policy", "local-agreement")
+        for language in ("fr", "en")
+    ]
+    return [Row("local-agreement-1", " ; ".join(run.command for run in runs), talker_figures(runs))]
+
+
+def run_scripted() -> list[Row]:
+    command, figures = scripted.measure()
+    return [Row("scripted-hour", command, figures)]
+
+
+def run_offline() -> list[Row]:
+    return [Row(name, command, figures) for name, command, figures in offline.measure()]
+
+
+def quiet_machine_figures(run: Replay) -> Figures:
+    """Speech and update intervals of one run, for the sweep."""
+    speech = sum(speech_seconds(speech_in(track)) for track in run.tracks.values())
+    return {"speech_s": speech, "update_interval_p50": percentile(update_intervals(run.events), 50)}
+
+
+SCENARIOS = (
+    Scenario("yardstick", 10, run_yardstick),
+    Scenario("talkers-1", 180, run_one),
+    Scenario("talkers-4", 225, run_four),
+    Scenario("talkers-8", 620, run_eight),
+    Scenario("mixed", 205, run_mixed),
+    Scenario("overload", 150, run_overload),
+    Scenario("noise", 75, run_noise),
+    Scenario("offline", 90, run_offline),
+    Scenario("scripted", 190, run_scripted),
+    Scenario("glossary", 2 * 110, run_glossary),
+    Scenario("policy", 180, run_policy),
+)

@@ -1,0 +1,109 @@
+"""The targets of the product, each with the row and figure that it is read from."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Results = Mapping[str, Mapping]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """``figure`` of ``row`` must be at most ``most`` or at least ``least``; ``unit`` is shown after both."""
+
+    says: str
+    row: str
+    figure: str
+    most: float = math.inf
+    least: float = -math.inf
+    unit: str = ""
+
+    def value(self, results: Results) -> float | None:
+        figures = results.get(self.row, {}).get("figures", {})
+        value = figures.get(self.figure)
+        return None if value is None or math.isnan(value) else value
+
+    def met(self, results: Results) -> bool | None:
+        """None where it was not measured."""
+        value = self.value(results)
+        return None if value is None else self.least <= value <= self.most
+
+    @property
+    def wanted(self) -> str:
+        if self.most < math.inf:
+            return f"at most {shown(self.most, self.unit)}"
+        return f"at least {shown(self.least, self.unit)}"
+
+
+def shown(value: float | None, unit: str = "") -> str:
+    if value is None or math.isnan(value):
+        return "not measured"
+    if unit == "%":
+        return f"{100 * value:.1f} %"
+    number = f"{value:.0f}" if float(value).is_integer() or abs(value) >= 100 else f"{value:.2f}"
+    return f"{number} {unit}".strip()
+
+
+LATENCY = {1: (0.8, 1.0, 2.0, 1.2), 4: (1.2, 1.5, 2.5, 2.0), 8: (2.0, 2.5, 4.0, 3.0)}
+_LATENCY_FIGURES = (
+    ("first display of a word, median", "display_p50"),
+    ("word committed, median", "commit_p50"),
+    ("word committed, 95th percentile", "commit_p95"),
+    ("final after end of speech, 95th percentile", "final_p95"),
+)
+
+
+def _latency() -> list[Target]:
+    return [
+        Target(f"{talkers} talking: {says}", f"talkers-{talkers}", figure, most=most, unit="s")
+        for talkers, limits in LATENCY.items()
+        for (says, figure), most in zip(_LATENCY_FIGURES, limits, strict=True)
+    ]
+
+
+def _laws() -> list[Target]:
+    wanted = (
+        ("committed text changed", "committed_changed"),
+        ("revisions out of order", "revisions_disordered"),
+        ("finals lost", "finals_lost"),
+        ("finals doubled", "finals_doubled"),
+        ("words outside speech", "words_outside_speech"),
+    )
+    rows = ("talkers-1", "talkers-4", "talkers-8", "overload-16", "mixed")
+    return [Target(f"{row}: {says}", row, figure, most=0) for row in rows for says, figure in wanted]
+
+
+def _errors() -> list[Target]:
+    targets = []
+    for language, name in (("fr", "French"), ("en", "English")):
+        live, record = f"live_over_yardstick_{language}", f"record_over_yardstick_{language}"
+        targets += [
+            Target(f"{name} captions, WER over the yardstick's", "talkers-8", live, most=1.2, unit="times"),
+            Target(f"{name} record, WER over the yardstick's", "talkers-8", record, most=1.1, unit="times"),
+        ]
+    return targets
+
+
+def _rest() -> list[Target]:
+    return [
+        Target("words shown on clips without speech", "non-speech", "words_on_silence", most=0),
+        Target("words shown in 200 rooms without speech", "noise-200", "words_on_silence", most=0),
+        Target("200 open microphones", "noise-200", "cores_for_noise", most=0.3, unit="core"),
+        Target("speech at -40 dBFS lost by the energy gate", "quiet", "words_lost_at_gate", most=0, unit="words"),
+        Target("growth of the lag over 10 minutes, 8 talking", "talkers-8", "lag_growth", most=0.5, unit="s"),
+        Target("memory, 8 talking", "talkers-8", "peak_memory_mb", most=1500, unit="MB"),
+        Target("memory growth, 8 talking", "talkers-8", "memory_growth_mb_min", most=3, unit="MB/min"),
+        Target("memory growth, last third of the hour", "scripted-hour", "growth_mb_in_last_part", most=10, unit="MB"),
+        Target("laws broken in the hour", "scripted-hour", "violations", most=0),
+        Target("recall of spoken terms with a glossary, gained", "glossary", "recall_gained", least=0.1, unit="%"),
+        Target("WER lost by a glossary, French", "glossary", "wer_lost_fr", most=0.005, unit="%"),
+        Target("unspoken terms shown", "glossary", "unspoken_shown", most=0),
+        Target("words in the right language", "switching", "language_right", least=0.95, unit="%"),
+        Target("switches followed within 8 s", "switching", "switch_within_8s", least=1.0, unit="%"),
+        Target("offline time over the batched pipeline's", "offline-greffier", "time_over_batched", most=1, unit="times"),
+        Target("offline WER over the batched pipeline's", "offline-greffier", "wer_over_batched", most=1, unit="times"),
+        Target("overload: unmarked loss of finals", "overload-16", "finals_lost", most=0),
+    ]
+
+
+TARGETS = (*_latency(), *_errors(), *_laws(), *_rest())
