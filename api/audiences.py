@@ -5,9 +5,11 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TextIO
 
+from api.output import writing
 from pipeline.domain import Caption, TrackId, UtteranceId
 from pipeline.export.event import caption_event
 
@@ -18,26 +20,26 @@ _RESET = "\x1b[0m"
 
 @dataclass(slots=True)
 class EventLog:
-    """One JSON object a line, flushed, so that what was made is kept whatever happens next."""
+    """One JSON object a line, flushed, so that what was made is kept whatever happens next.
+
+    ``path`` is what the file is called when it cannot be written.
+    """
 
     file: TextIO
+    path: Path
 
     def show(self, caption: Caption, at: float) -> None:
-        self.file.write(json.dumps(caption_event(caption, at), ensure_ascii=False) + "\n")
-        self.file.flush()
-
-
-@dataclass(slots=True)
-class Nobody:
-    def show(self, caption: Caption, at: float) -> None:
-        pass
+        with writing(self.path):
+            self.file.write(json.dumps(caption_event(caption, at), ensure_ascii=False) + "\n")
+            self.file.flush()
 
 
 @dataclass(slots=True)
 class Terminal:
     """Captions as they change: finished ones scroll up, those under way are redrawn below, their tails dim.
 
-    A stream that is no terminal gets finished captions only. A participant is told by name and by colour.
+    A stream that is no terminal gets finished captions only. A participant is told by name and by colour. What is
+    redrawn stays within the screen: of long captions the newest words are shown.
     """
 
     names: Mapping[TrackId, str]
@@ -46,6 +48,10 @@ class Terminal:
     _drawn: int = 0
 
     def show(self, caption: Caption, at: float) -> None:
+        with writing(Path("-")):
+            self._show(caption)
+
+    def _show(self, caption: Caption) -> None:
         live = self.file.isatty()
         if live:
             self._erase()
@@ -65,10 +71,19 @@ class Terminal:
             self._drawn = 0
 
     def _draw(self) -> None:
-        columns = shutil.get_terminal_size().columns
-        for caption in self._open.values():
-            self.file.write(self._line(caption, True) + "\n")
-            self._drawn += -(-_width(self._line(caption, False)) // columns) or 1
+        columns, lines = shutil.get_terminal_size()
+        shown = list(self._open.values())[-max(1, lines - 1) :]
+        room = columns * max(1, (lines - 1) // max(1, len(shown)))
+        for caption in shown:
+            newest = self._within(caption, room)
+            self.file.write(self._line(newest, True) + "\n")
+            self._drawn += -(-_width(self._line(newest, False)) // columns) or 1
+
+    def _within(self, caption: Caption, room: int) -> Caption:
+        """``caption`` without its oldest words where it would fill more than ``room`` columns."""
+        while caption.words and _width(self._line(caption, False)) > room:
+            caption = replace(caption, words=caption.words[1:])
+        return caption
 
     def _line(self, caption: Caption, coloured: bool) -> str:
         name = self.names.get(caption.track, caption.track)

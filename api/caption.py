@@ -10,40 +10,51 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from api.audiences import EventLog, Nobody, Terminal
-from api.output import fetch_progress, opened, written
+from api.audiences import EventLog, Terminal
+from api.output import check_writable, fetch_progress, opened, written
 from api.replay import Audience, Replay, Voice, named, voices_of
-from api.settings import PolicyName, Settings, parse_languages
-from api.wiring import Recognition, recognition, speech_detectors
+from api.settings import PolicyName, Settings
+from api.wiring import recognition, speech_detectors
+from models.batching import Batcher
 from pipeline.domain import TrackId
 from pipeline.errors import InvalidInput
 from pipeline.export.json import json as transcript_json
 from pipeline.export.text import text as transcript_text
 
 SAMPLE = Path(__file__).parent.parent / "sample"
-_INTERRUPTED = 130
 _GLOSSARY_TERMS = 200
 
 
 def caption(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Replays the files; the exit code is 0, 1 when a file could not be read, 130 when interrupted."""
+    """Replays the files; the exit code is 0, 1 when a file broke off, 128 and the signal's number when interrupted."""
     voices = voices_of(arguments.files)
     if arguments.policy:
         settings = replace(settings, policy=PolicyName(arguments.policy))
-    languages = parse_languages(arguments.language) if arguments.language else settings.languages
     glossary = read_glossary(arguments.glossary) if arguments.glossary else ()
-    with ExitStack() as stack:
-        audience: Audience = Terminal(_names(voices)) if not arguments.events else Nobody()
-        if arguments.events:
-            audience = EventLog(stack.enter_context(opened(arguments.events)))
-        engine = recognition(settings, fetch_progress)
-        replay, code = _play(engine, voices, audience, arguments.speed, languages, glossary)
     if arguments.transcript:
-        with written(arguments.transcript) as file:
-            file.write(transcript_json(replay.transcript(title=", ".join(path.name for path in arguments.files))))
+        check_writable(arguments.transcript)
+    with ExitStack() as stack:
+        audience: Audience = Terminal(_names(voices))
+        if arguments.events:
+            audience = EventLog(stack.enter_context(opened(arguments.events)), arguments.events)
+        engine = recognition(settings, fetch_progress)
+        captioner = engine.captioner(arguments.language or settings.languages, glossary)
+        batcher = engine.batcher()
+        replay = Replay(voices, captioner, batcher, speech_detectors(), audience, speed=arguments.speed)
+        try:
+            code = asyncio.run(_played(replay, batcher))
+        finally:
+            if arguments.transcript:
+                _write_transcript(replay, arguments.transcript)
     for error in replay.errors:
         print(f"greffier: {error}", file=sys.stderr)
     return code or (1 if replay.errors else 0)
+
+
+def _write_transcript(replay: Replay, path: Path) -> None:
+    title = ", ".join(voice.path.name for voice in replay.voices)
+    with written(path) as file:
+        file.write(transcript_json(replay.transcript(title=title)))
 
 
 def demo(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -55,7 +66,9 @@ def demo(arguments: argparse.Namespace, settings: Settings) -> int:
     ]
     engine = recognition(settings, fetch_progress)
     print(f"{script['title']}\n", flush=True)
-    replay, code = _play(engine, voices, Terminal(_names(voices)), arguments.speed, settings.languages, ())
+    captioner, batcher = engine.captioner(settings.languages), engine.batcher()
+    replay = Replay(voices, captioner, batcher, speech_detectors(), Terminal(_names(voices)), speed=arguments.speed)
+    code = asyncio.run(_played(replay, batcher))
     print("\n" + transcript_text(replay.transcript(title=script["title"])), end="")
     return code
 
@@ -63,7 +76,7 @@ def demo(arguments: argparse.Namespace, settings: Settings) -> int:
 def read_glossary(path: Path) -> tuple[str, ...]:
     """One term a line; empty lines and lines that begin with # are not terms."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"the glossary {path} cannot be read as UTF-8 text: {error}") from error
     terms = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
@@ -72,47 +85,26 @@ def read_glossary(path: Path) -> tuple[str, ...]:
     return terms
 
 
-def _play(
-    engine: Recognition,
-    voices: Sequence[Voice],
-    audience: Audience,
-    speed: float,
-    languages: tuple[str, ...],
-    glossary: tuple[str, ...],
-) -> tuple[Replay, int]:
-    return asyncio.run(_played(engine, voices, audience, speed, languages, glossary))
-
-
-async def _played(
-    engine: Recognition,
-    voices: Sequence[Voice],
-    audience: Audience,
-    speed: float,
-    languages: tuple[str, ...],
-    glossary: tuple[str, ...],
-) -> tuple[Replay, int]:
+async def _played(replay: Replay, batcher: Batcher) -> int:
     """The first Ctrl-C ends the meeting and keeps what was said; a second one ends the command."""
     code = 0
-    async with engine.batcher() as recognizer:
-        replay = Replay(
-            voices, engine.captioner(languages, glossary), recognizer, speech_detectors(), audience, speed=speed
-        )
+    async with batcher:
         running = asyncio.ensure_future(replay.run())
 
-        def interrupted() -> None:
+        def interrupted(number: int) -> None:
             nonlocal code
             if code:
                 running.cancel()
-            code = _INTERRUPTED
+            code = 128 + number  # as shells say it
             replay.stop()
 
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             with suppress(NotImplementedError):
-                loop.add_signal_handler(number, interrupted)
+                loop.add_signal_handler(number, interrupted, number)
         with suppress(asyncio.CancelledError):
             await running
-    return replay, code
+    return code
 
 
 def _names(voices: Sequence[Voice]) -> dict[TrackId, str]:

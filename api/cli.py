@@ -1,12 +1,17 @@
 """The command ``greffier``."""
 
 import argparse
+import errno
 import logging
+import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeAlias
 
-from api.settings import VARIABLES, PolicyName, Settings, read_settings
+from api.settings import SPOKEN, VARIABLES, PolicyName, Settings, parse_languages, read_settings
 from pipeline.errors import GreffierError, InvalidInput, ModelUnavailable, StorageFull, UnreadableMedia
 from pipeline.export.formats import FORMATS
 
@@ -17,7 +22,8 @@ _CODES = (
     (StorageFull, 73),
 )
 """Exit codes of sysexits.h: no input, usage, unavailable, cannot create."""
-_SOFTWARE = 70
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+_SOFTWARE, _CANNOT_CREATE, _INPUT_OUTPUT = 70, 73, 74
 
 _ABOUT = """\
 Live captions, transcripts and minutes for meetings.
@@ -26,6 +32,11 @@ Live captions, transcripts and minutes for meetings.
   greffier caption anne.wav bob.ogg               caption recordings as the live tracks of one meeting
   greffier transcribe meeting.mp4 --format vtt    transcribe a recording to files
   greffier doctor                                 what this machine lacks, and how to get it
+"""
+
+_EXITS = """\
+0 all went well; 1 something lacks, or a recording broke off; 2 or 64 a wrong option or setting; 66 not a recording;
+  69 the model is not there; 73 no room left to write; 130 interrupted: what was made is kept
 """
 
 
@@ -38,24 +49,41 @@ def main(given: Sequence[str] | None = None) -> int:
         for sentence in settings.unknown:
             print(f"greffier: {sentence}", file=sys.stderr)
         code: int = arguments.run(arguments, settings)
+        sys.stdout.flush()
         return code
     except GreffierError as error:
+        _drop_output()
         print(f"greffier: {error}", file=sys.stderr)
         return next((code for kind, code in _CODES if isinstance(error, kind)), _SOFTWARE)
     except BrokenPipeError:
-        sys.stderr.close()
-        return 141
+        _drop_output()
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        _drop_output()
+        print(f"greffier: {error}", file=sys.stderr)
+        return _CANNOT_CREATE if error.errno in {errno.ENOSPC, errno.EDQUOT} else _INPUT_OUTPUT
     except KeyboardInterrupt:
-        return 130
+        return 128 + signal.SIGINT
+
+
+def _drop_output() -> None:
+    """What standard output still holds is written if it can be, so that Python does not complain when it exits."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(
         prog="greffier",
         description=_ABOUT,
-        epilog="Settings come from the environment:\n"
-        + "\n".join(f"  {variable.name:22} {variable.meaning}" for variable in VARIABLES),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="settings, from the environment:\n"
+        + "\n".join(f"  {variable.name:22} {variable.meaning}" for variable in VARIABLES)
+        + "\n\nexit codes:\n  "
+        + _EXITS,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=28),
     )
     commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_demo(commands)
@@ -65,16 +93,26 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
-def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    command = commands.add_parser("demo", help="caption the sample meeting in this terminal")
+def _new(commands: Commands, name: str, about: str) -> argparse.ArgumentParser:
+    return commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
+
+
+def _add_language(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--language", type=_languages, metavar="fr,en", help="fixed (fr), or found among several (fr,en)"
+    )
+
+
+def _add_demo(commands: Commands) -> None:
+    command = _new(commands, "demo", "caption the sample meeting in this terminal")
     command.add_argument("--speed", type=_speed, default=1.0, help="times real time (default 1)")
     command.set_defaults(run=_demo)
 
 
-def _add_caption(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    command = commands.add_parser("caption", help="caption recordings as the live tracks of one meeting")
+def _add_caption(commands: Commands) -> None:
+    command = _new(commands, "caption", "caption recordings as the live tracks of one meeting")
     command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a recording of one participant")
-    command.add_argument("--language", help="fixed (fr), or found among several (fr,en)")
+    _add_language(command)
     command.add_argument("--speed", type=_speed, default=1.0, help="times real time (default 1)")
     command.add_argument(
         "--events", type=Path, metavar="OUT.jsonl", help="write each caption event here (- is standard output)"
@@ -85,10 +123,10 @@ def _add_caption(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     command.set_defaults(run=_caption)
 
 
-def _add_transcribe(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    command = commands.add_parser("transcribe", help="transcribe recordings to files")
+def _add_transcribe(commands: Commands) -> None:
+    command = _new(commands, "transcribe", "transcribe recordings to files")
     command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a recording in any usual format")
-    command.add_argument("--language", help="fixed (fr), or found among several (fr,en)")
+    _add_language(command)
     command.add_argument("--format", default="txt", help=f"one or more of {','.join(FORMATS)} (default txt)")
     command.add_argument("--out", type=Path, metavar="FOLDER", help="where files go (default: beside the recording)")
     command.add_argument("--beam", type=int, default=5, choices=range(1, 11), metavar="N", help="beam size (default 5)")
@@ -96,8 +134,8 @@ def _add_transcribe(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     command.set_defaults(run=_transcribe)
 
 
-def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    command = commands.add_parser("doctor", help="what this machine lacks, and how to get it")
+def _add_doctor(commands: Commands) -> None:
+    command = _new(commands, "doctor", "what this machine lacks, and how to get it")
     command.set_defaults(run=_doctor)
 
 
@@ -128,10 +166,20 @@ def _doctor(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _speed(text: str) -> float:
-    speed = float(text)
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = -1.0
     if not 0.0 <= speed <= 1000.0:
         raise argparse.ArgumentTypeError(f"a speed lies between 0 (as fast as it goes) and 1000, not {text}")
     return speed
+
+
+def _languages(text: str) -> tuple[str, ...]:
+    try:
+        return parse_languages(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {SPOKEN.allowed}") from None
 
 
 if __name__ == "__main__":

@@ -181,12 +181,16 @@ def _room(cache: Path) -> Finding:
 
 
 def _calibration(path: Path) -> Finding:
+    """What was measured, for each model; the names of the entries are those of ``models.calibration``."""
     try:
         found = json.loads(path.read_text())
-        said = ", ".join(f"{name} {value}" for name, value in found.items())
+        said = "; ".join(
+            f"{key.split('|')[2]}: {', '.join(f'{name} {value}' for name, value in measured.items())}"
+            for key, measured in found.items()
+        )
     except FileNotFoundError:
         return Finding(Level.NOTE, "calibration", "not done yet", "the first captions do it by themselves")
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, IndexError):
         return Finding(Level.NOTE, "calibration", f"{path} cannot be read", "remove it: it is made again")
     return Finding(Level.FINE, "calibration", said)
 

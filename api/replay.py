@@ -11,7 +11,7 @@ from media_gateway.files import FileTap, Recording, ReplayClock, track_of
 from pipeline.bus.memory import MemoryAudioBus
 from pipeline.domain import Caption, MeetingId, Participant, ParticipantId, Track, TrackId, Transcript
 from pipeline.edge import MeetingEdge
-from pipeline.errors import UnreadableMedia
+from pipeline.errors import GreffierError, UnreadableMedia
 from pipeline.live.meeting import MeetingCaptioner
 from pipeline.ports import AudioSource, Recognizer, SpeechDetector
 from pipeline.record.assemble import assemble
@@ -37,16 +37,29 @@ class Audience(Protocol):
 
 @dataclass(slots=True)
 class _Sink:
+    """Shows captions; once that fails, ``failed`` is called and the rest of the meeting is heard unseen."""
+
     audience: Audience
     clock: ReplayClock
+    failed: Callable[[], None]
+    failure: Exception | None = None
 
     async def send(self, caption: Caption) -> None:
-        self.audience.show(caption, self.clock.now())
+        if self.failure is not None:
+            return
+        try:
+            self.audience.show(caption, self.clock.now())
+        except (GreffierError, OSError) as error:
+            self.failure = error
+            self.failed()
 
 
 @dataclass(slots=True)
 class Replay:
-    """One replay: ``run`` plays it to its end, ``stop`` ends it early and keeps what was said."""
+    """One replay: ``run`` plays it to its end, ``stop`` ends it early and keeps what was said.
+
+    An audience that raises ends it too: ``run`` raises that error once what was said is kept.
+    """
 
     voices: Sequence[Voice]
     captioner: MeetingCaptioner
@@ -63,11 +76,11 @@ class Replay:
         clock = ReplayClock(self.speed)
         bus = MemoryAudioBus(lossless=self.speed == 0.0)
         memory = AudioSpool()
-        sink = _Sink(self.audience, clock)
+        sink = _Sink(self.audience, clock, self.stop)
         session = Session(self.captioner, self.recognizer, bus, memory, sink, self.store, clock.now, self.totals)
         try:
             async with asyncio.TaskGroup() as group:
-                running = group.create_task(session.run())
+                running = group.create_task(_run(session, bus))
                 self._players = asyncio.ensure_future(self._play(bus, clock))
                 with suppress(asyncio.CancelledError):
                     await self._players
@@ -75,6 +88,8 @@ class Replay:
                 await running
         finally:
             memory.close()
+        if sink.failure is not None:
+            raise sink.failure
 
     def stop(self) -> None:
         if self._players is not None:
@@ -107,16 +122,35 @@ class Replay:
             self.errors.append(error)
 
 
+async def _run(session: Session, bus: MemoryAudioBus) -> None:
+    """Runs the session; when it ends, nobody listens any more and no sender has to wait."""
+    try:
+        await session.run()
+    finally:
+        await bus.close()
+
+
 def voices_of(paths: Sequence[Path]) -> list[Voice]:
     """One voice per file, named by its file name, ``-2`` and so on when repeated. Raises ``UnreadableMedia``."""
-    seen: dict[str, int] = {}
-    voices = []
     for path in paths:
         Recording.open(path)
-        count = seen[path.name] = seen.get(path.name, 0) + 1
-        name = path.name if count == 1 else f"{path.name}-{count}"
-        voices.append(Voice(path, track_of(path, name)))
-    return voices
+    names = unrepeated([path.name for path in paths])
+    return [Voice(path, track_of(path, name)) for path, name in zip(paths, names, strict=True)]
+
+
+def unrepeated(names: Sequence[str]) -> list[str]:
+    """``names``, each one that came before with ``-2``, ``-3`` and so on."""
+    taken: set[str] = set()
+    different = []
+    for name in names:
+        count = 1
+        chosen = name
+        while chosen in taken:
+            count += 1
+            chosen = f"{name}-{count}"
+        taken.add(chosen)
+        different.append(chosen)
+    return different
 
 
 def named(path: Path, name: str, languages: tuple[str, ...], start: float) -> Voice:

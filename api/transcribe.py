@@ -1,15 +1,17 @@
 """``greffier transcribe``: recordings to files."""
 
 import argparse
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
 from api.caption import read_glossary
-from api.output import fetch_progress, progress, written
-from api.settings import Settings, parse_languages
-from api.wiring import calibrated_engine, speech_detectors
+from api.output import fetch_progress, progress, writing, written
+from api.replay import unrepeated
+from api.settings import Settings
+from api.wiring import calibrated_engine, check_languages, speech_detectors
 from media_gateway.files import Recording, track_of
 from models.faster_whisper import WhisperEngine
 from pipeline.domain import (
@@ -28,7 +30,7 @@ from pipeline.domain import (
     Window,
 )
 from pipeline.edge import EdgeSettings, MeetingEdge
-from pipeline.errors import InvalidInput
+from pipeline.errors import InvalidInput, UnreadableMedia
 from pipeline.export.formats import FORMATS
 from pipeline.live.endpointing import EndpointSettings
 from pipeline.offline import Piece, recognize, sentences, windows_of
@@ -41,24 +43,37 @@ _SHORT_PAUSE = 0.16
 
 
 def transcribe(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Writes one file per recording and format; the exit code is 0."""
+    """Writes one file per recording and format; the exit code is 0, 1 when a recording could not be decoded."""
     formats = _formats(arguments.format)
-    languages = parse_languages(arguments.language) if arguments.language else settings.languages
+    languages: tuple[str, ...] = arguments.language or settings.languages
     glossary = read_glossary(arguments.glossary) if arguments.glossary else ()
     for path in arguments.files:
         Recording.open(path)
+    places = _places(arguments.files, arguments.out)
     engine, batch = calibrated_engine(settings, fetch_progress, record_beam=arguments.beam)
+    check_languages(engine, languages)
     detectors = speech_detectors()
-    for path in arguments.files:
-        transcript = transcript_of(path, engine, batch, detectors, languages, glossary)
-        folder = arguments.out or path.parent
-        folder.mkdir(parents=True, exist_ok=True)
+    code = 0
+    for path, place in zip(arguments.files, places, strict=True):
+        try:
+            transcript = transcript_of(path, engine, batch, detectors, languages, glossary)
+        except UnreadableMedia as error:
+            print(f"greffier: {error}", file=sys.stderr)
+            code = 1
+            continue
         for name in formats:
-            out = folder / f"{path.stem}.{name}"
-            with written(out) as file:
+            with written(Path(f"{place}.{name}")) as file:
                 file.write(FORMATS[name](transcript))
-            print(out)
-    return 0
+            print(f"{place}.{name}", flush=True)
+    return code
+
+
+def _places(recordings: Sequence[Path], out: Path | None) -> list[str]:
+    """Where the files of each recording go, without their extension; no two recordings write the same file."""
+    if out is not None:
+        with writing(out):
+            out.mkdir(parents=True, exist_ok=True)
+    return unrepeated([str((out or path.parent) / path.stem) for path in recordings])
 
 
 def transcript_of(

@@ -12,8 +12,9 @@ from models.downloads import Progress
 from models.faster_whisper import EngineSettings, WhisperEngine
 from models.silero import SileroModel, bundled_model
 from models.weights import locate
+from pipeline.errors import InvalidInput
 from pipeline.live.meeting import MeetingCaptioner
-from pipeline.live.policies import AlignAtt, CommitPolicy, LocalAgreement
+from pipeline.live.policies import CommitPolicy, LocalAgreement
 from pipeline.live.settings import LiveSettings
 from pipeline.ports import SpeechDetector
 
@@ -28,6 +29,8 @@ class Recognition:
     policy: PolicyName
 
     def captioner(self, languages: tuple[str, ...], glossary: tuple[str, ...] = ()) -> MeetingCaptioner:
+        """Raises ``InvalidInput`` where the model does not know one of ``languages``."""
+        check_languages(self.engine, languages)
         captioner = MeetingCaptioner(self.live, languages, self._new_policy())
         captioner.set_glossary(glossary)
         return captioner
@@ -35,10 +38,8 @@ class Recognition:
     def batcher(self) -> Batcher:
         return Batcher(self.engine, BatchSettings(callers=self.calibration.callers, batch=self.calibration.batch))
 
-    def _new_policy(self) -> Callable[[], CommitPolicy]:
-        if self.policy is PolicyName.LOCAL_AGREEMENT:
-            return LocalAgreement
-        return lambda: AlignAtt(self.live.margin)
+    def _new_policy(self) -> Callable[[], CommitPolicy] | None:
+        return LocalAgreement if self.policy is PolicyName.LOCAL_AGREEMENT else None
 
 
 def recognition(settings: Settings, progress: Progress) -> Recognition:
@@ -52,6 +53,14 @@ def calibrated_engine(settings: Settings, progress: Progress, record_beam: int) 
     """The engine for whole recordings, and how many windows it takes at once. Raises ``ModelUnavailable``."""
     folder, chosen = _calibrated(settings, progress)
     return WhisperEngine(folder, replace(_engine_settings(chosen), record_beam=record_beam)), chosen.batch
+
+
+def check_languages(engine: WhisperEngine, languages: tuple[str, ...]) -> None:
+    """Raises ``InvalidInput`` naming the languages that the model does not know."""
+    known = engine.tokens.languages()
+    strange = [language for language in languages if language not in known]
+    if strange:
+        raise InvalidInput(f"this model does not know the language {', '.join(strange)}; it knows {', '.join(known)}")
 
 
 def _calibrated(settings: Settings, progress: Progress) -> tuple[Path, Calibration]:

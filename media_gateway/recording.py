@@ -17,7 +17,8 @@ _log = logging.getLogger(__name__)
 
 _LONGEST_HOLE = 600.0
 """Seconds of missing sound that timestamps are believed about."""
-_SHORTEST_HOLE = 0.1
+_SHORTEST_HOLE = 0.02
+"""Seconds; containers round their timestamps by less."""
 _LOW_FREQUENCIES = ("LFE", "LFE2")
 _WHAT_TO_GIVE = "give a recording with sound (wav, mp3, m4a, ogg, flac, webm, mp4 ...)"
 

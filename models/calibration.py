@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -60,11 +61,7 @@ def calibrate(
         return kept[key]
     progress("calibration of this machine", 0, 0)
     chosen = _measured(folder, _device(device), compute_type, threads)
-    kept[key] = chosen
-    cache.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps({name: asdict(one) for name, one in kept.items()}, indent=1))
-    part.replace(path)
+    _keep(path, {**_read(path), key: chosen})
     return chosen
 
 
@@ -138,6 +135,16 @@ def _machine() -> str:
             (line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line), ""
         )
     return f"{model}/{cores}/{ctranslate2.get_cuda_device_count()}/{version('ctranslate2')}"
+
+
+def _keep(path: Path, calibrations: dict[str, Calibration]) -> None:
+    part = path.with_name(f"{path.name}.{os.getpid()}")
+    with suppress(OSError):  # a cache that cannot be written costs the measuring at the next start, nothing else
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps({key: asdict(one) for key, one in calibrations.items()}, indent=1))
+        part.replace(path)
+    with suppress(OSError):
+        part.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> dict[str, Calibration]:

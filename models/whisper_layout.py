@@ -63,6 +63,8 @@ def exchange_rows(weights: bytearray, variable: str, first: int, second: int) ->
         shape = struct.unpack_from(f"<{rank}I", weights, at + 1)
         (size,) = struct.unpack_from("<I", weights, at + 2 + 4 * rank)
         at += 6 + 4 * rank
+        if at + size > len(weights):
+            raise ValueError("model.bin is cut short")
         if name.startswith(variable) and rank:
             row = size // shape[0]
             one, other = (

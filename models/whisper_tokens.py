@@ -23,10 +23,11 @@ class Piece:
 
 
 class WhisperTokens:
-    """Text to tokens and back, with the ids of the layout of ``whisper_layout``."""
+    """Text to tokens and back, with the ids of the layout of ``whisper_layout``. Raises ``ValueError`` where the
+    folder's tokenizer is not Whisper's."""
 
     def __init__(self, folder: Path, start: int, multilingual: bool) -> None:
-        self._tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer = _read(folder / "tokenizer.json")
         self._start = start
         self._multilingual = multilingual
         self._of = lru_cache(maxsize=None)(self._for_language)
@@ -78,6 +79,16 @@ class WhisperTokens:
 
     def _for_language(self, language: str) -> Tokenizer:
         return Tokenizer(self._tokenizer, self._multilingual, task="transcribe", language=language)
+
+
+def _read(path: Path) -> tokenizers.Tokenizer:
+    try:
+        tokenizer = tokenizers.Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises nothing more precise
+        raise ValueError(f"{path.name} cannot be read: {error}") from error
+    if tokenizer.token_to_id("<|startoftranscript|>") is None:
+        raise ValueError(f"{path.name} is not the tokenizer of a Whisper model")
+    return tokenizer
 
 
 def timed_words(

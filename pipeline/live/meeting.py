@@ -157,7 +157,7 @@ class MeetingCaptioner:
     # --- inside -----------------------------------------------------------------------------------------
 
     def _align_att(self) -> CommitPolicy:
-        return AlignAtt(self.settings.margin)
+        return AlignAtt(self.settings.margin, self.settings.doubt, self.settings.sure)
 
     def _collect(self, line: _Line) -> None:
         for utterance, final in line.captioner.finished_utterances():

@@ -22,13 +22,20 @@ class AlignAtt:
     """Commits the words whose sound ends before a margin at the end of the audio.
 
     Papi et al., AlignAtt (Interspeech 2023), applied after decoding: attention that falls on the last
-    ``margin`` seconds says that the word may still change once more audio is heard.
+    ``margin`` seconds says that the word may still change once more audio is heard. A word that the recogniser
+    gives less than ``sure`` confidence waits for ``doubt`` seconds instead, and those after it with it.
     """
 
     margin: float
+    doubt: float
+    sure: float
 
     def committable(self, window: Window, words: tuple[Word, ...]) -> int:
-        return leading(words, window.end - self.margin)
+        for count, word in enumerate(words):
+            margin = self.margin if word.confidence >= self.sure else self.doubt
+            if word.end > window.end - margin:
+                return count
+        return len(words)
 
 
 @dataclass(slots=True)
@@ -49,10 +56,3 @@ class LocalAgreement:
         self._previous = said[agreed:]
         return agreed
 
-
-def leading(words: tuple[Word, ...], until: float) -> int:
-    """How many words from the first one on end at or before ``until``."""
-    for count, word in enumerate(words):
-        if word.end > until:
-            return count
-    return len(words)

@@ -11,6 +11,7 @@ class LiveSettings:
     window: longest live window; older committed words leave it, with their audio.
     keep: how much audio stays in a window that had to be shortened.
     margin: words that end closer than this to the end of the audio stay in the tail.
+    doubt: the margin of words whose confidence is under ``sure`` (a probability).
     join: speech that resumes within this pause is heard together with the speech before it.
     soft_utterance: an utterance longer than this ends at the next end of a sentence.
     hard_utterance: an utterance longer than this ends at the next committed word.
@@ -23,6 +24,8 @@ class LiveSettings:
     window: float = 8.0
     keep: float = 4.5
     margin: float = 0.4
+    doubt: float = 0.4
+    sure: float = 0.5
     join: float = 1.5
     soft_utterance: float = 12.0
     hard_utterance: float = 24.0

@@ -139,9 +139,11 @@ def test_a_gpu_counts_when_its_libraries_are_there(
 
 def test_the_calibration_is_shown_as_it_was_kept(tmp_path: Path) -> None:
     assert doctor._calibration(tmp_path / "none.json").said == "not done yet"
-    (tmp_path / "some.json").write_text(json.dumps({"threads": 1, "step": 0.8}))
-    assert doctor._calibration(tmp_path / "some.json") == Finding(Level.FINE, "calibration", "threads 1, step 0.8")
-    for nonsense in ("{", "[]"):
+    (tmp_path / "some.json").write_text(json.dumps({"1|CPU/2|whisper-base|auto": {"threads": 1, "step": 0.8}}))
+    assert doctor._calibration(tmp_path / "some.json") == Finding(
+        Level.FINE, "calibration", "whisper-base: threads 1, step 0.8"
+    )
+    for nonsense in ("{", "[]", '{"threads": 1}'):
         (tmp_path / "some.json").write_text(nonsense)
         assert "cannot be read" in doctor._calibration(tmp_path / "some.json").said
 

@@ -18,17 +18,18 @@ from tests.benchmarks.scenarios import SCENARIOS, Scenario
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    asked = _arguments(given)
+    words = list(sys.argv[1:] if given is None else given)
+    if words[:1] == ["sweep"]:
+        return sweep.main(words[1:])
+    if words[:1] == ["peers"]:
+        return peers.main(words[1:])
+    asked = _arguments(words)
     if asked.names == ["list"]:
         print("\n".join(f"{scenario.name:12} about {scenario.seconds:.0f} s" for scenario in SCENARIOS))
         return 0
     if asked.names == ["render"]:
         report.write_page(report.load_results())
         return 0
-    if asked.names == ["sweep"]:
-        return sweep.main()
-    if asked.names == ["peers"]:
-        return peers.main()
     return _measure(_chosen(asked.names), asked.minutes if not asked.names else float("inf"))
 
 

@@ -9,21 +9,21 @@ SPOKEN = (
     "inuktitut",
     "ReadAlong-Studio",
     "CNRC",
-    "Éric Joanis",
+    "Joanis",
+    "Asterisk",
+    "Hangup",
     "Baudelaire",
     "LibriVox",
-    "Christiane Jehanne",
-    "Trismégiste",
-    "helminthes",
-    "houka",
-    "lésine",
-    "catin",
-    "lices",
+    "Charon",
+    "Antisthène",
+    "Sganarelle",
+    "Elvire",
+    "Don Juan",
+    "obole",
+    "Jehanne",
     "Quilter",
-    "fellow Americans",
     "cowmen",
     "niggarding",
-    "tillage",
 )
 
 UNSPOKEN = (
@@ -47,4 +47,12 @@ UNSPOKEN = (
     "Reykjavik",
     "Brno",
     "quinoa",
+)
+
+# What the four talkers of the glossary runs say.
+CLIPS = (
+    ("fr_readalongs_ej", "fr_tel_demo-congrats", "fr_tel_dir-intro"),
+    ("fr_fdm015",),
+    ("fr_fdm002",),
+    ("en_pv_quilter", "en_libri_6313", "en_sonnet1"),
 )

@@ -7,6 +7,7 @@ clip once.
 
 from collections.abc import Sequence
 
+from tests.benchmarks import glossary
 from tests.benchmarks.corpus import (
     Clip,
     clips_named,
@@ -79,6 +80,10 @@ def long_recording() -> TrackFile:
     """One reading for the comparison of offline speed: 5 minutes of French verse."""
     ids = ("fr_fdm057", "fr_fdm003", "fr_readalongs_ej", "fr_fdm083")
     return talk(clips_named(ids), None, "recording")
+
+
+def glossary_talkers() -> list[TrackFile]:
+    return [talk(clips_named(ids), None, f"glossary-{number}") for number, ids in enumerate(glossary.CLIPS, start=1)]
 
 
 def clip_file(name: str) -> TrackFile:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import subprocess
 import sys
 import threading
@@ -92,20 +91,25 @@ def replay(
     files: Sequence[TrackFile],
     *options: str,
     settings: Mapping[str, str] | None = None,
+    changes: Sequence[str] = (),
     reuse: bool = False,
 ) -> Replay:
-    """Replays files as the tracks of one meeting; with ``reuse`` a kept run of the same command is taken instead."""
+    """Replays files as the tracks of one meeting; with ``reuse`` a kept run of the same command is taken instead.
+
+    ``settings`` go to the environment, ``changes`` to tests/benchmarks/variant.py.
+    """
     folder = cache_folder() / "runs" / name
     folder.mkdir(parents=True, exist_ok=True)
     events, transcript = folder / "events.jsonl", folder / "transcript.json"
     kept = folder / "usage.json"
     inputs = [str(file.path) for file in files]
     asked = ["caption", *inputs, "--events", str(events), "--transcript", str(transcript), *options]
-    command = shown_command("caption", len(inputs), files, options, settings or {})
+    begin = ["variant", *changes, "--"] if changes else ["greffier"]
+    command = shown_command([*begin, "caption"], files, options, settings or {})
     if not (reuse and kept.is_file() and json.loads(kept.read_text())["asked"] == asked):
         for path in (events, transcript, kept):
             path.unlink(missing_ok=True)
-        usage = run([*greffier(), *asked], settings)
+        usage = run([*greffier(changes), *asked], settings)
         if usage.returncode:
             raise CommandFailed(f"{command} ended with {usage.returncode}: {usage.errors[-400:]}")
         kept.write_text(json.dumps({"asked": asked, "usage": _plain(usage)}))
@@ -124,20 +128,23 @@ def track_names(files: Sequence[TrackFile]) -> list[str]:
     return names
 
 
-def greffier() -> list[str]:
-    """The installed command of this environment, else its module."""
+def greffier(changes: Sequence[str] = ()) -> list[str]:
+    """The installed command of this environment, else its module; with changed defaults, that of the sweep."""
+    if changes:
+        return [sys.executable, "-m", "tests.benchmarks.variant", *changes, "--"]
     command = Path(sys.executable).with_name("greffier")
     return [str(command)] if command.is_file() else [sys.executable, "-m", "api.cli"]
 
 
 def shown_command(
-    verb: str, count: int, files: Sequence[TrackFile], options: Sequence[str], settings: Mapping[str, str]
+    begin: Sequence[str], files: Sequence[TrackFile], options: Sequence[str], settings: Mapping[str, str]
 ) -> str:
-    """The command as a row of the table shows it: the files by their beginning."""
-    shown = [file.path.stem.rsplit(".", 1)[0] for file in files[:3]] + (["..."] if count > 3 else [])
+    """The command as a row of the table shows it: the files by their names in tests/benchmarks/meetings.py."""
+    names = [file.path.stem.rsplit(".", 1)[0] for file in files]
+    shown = [*names[:3], *(["..."] if len(names) > 4 else []), *(names[-1:] if len(names) > 3 else [])]
     before = [f"{name}={value}" for name, value in settings.items()]
     after = [Path(option).name if option.startswith("/") else option for option in options]
-    return shlex.join([*before, "greffier", verb]) + " " + " ".join([*shown, *after])
+    return " ".join([*before, *begin, *shown, *after])
 
 
 def run(command: Sequence[str], settings: Mapping[str, str] | None = None, *, timeout: float = 1500) -> Usage:

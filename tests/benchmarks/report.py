@@ -155,7 +155,12 @@ def _figures_table(results: Results, names: Sequence[str], columns: Sequence[tup
 def rows_table(results: Results) -> str:
     """Every figure of every row, and the command that made it."""
     rows = [
-        (name, row["at"], "; ".join(f"{key} {shown(value)}" for key, value in row["figures"].items()), f"`{row['command']}`")
+        (
+            name,
+            row["at"],
+            "; ".join(f"{key} {shown(value)}" for key, value in row["figures"].items()),
+            f"`{row['command']}`",
+        )
         for name, row in results.items()
     ]
     return table(("row", "measured", "figures", "command"), rows)
@@ -163,10 +168,10 @@ def rows_table(results: Results) -> str:
 
 def draw(results: Mapping[str, Mapping]) -> None:
     """Latencies over talkers, with the targets as lighter lines."""
-    import matplotlib as mpl  # noqa: PLC0415
+    import matplotlib as mpl
 
     mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415
+    from matplotlib import pyplot as plt
 
     series = (
         ("first display, median", "display_p50", 0),

@@ -4,10 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tests.benchmarks import meetings, offline, quiet_speech, scripted
-from tests.benchmarks.corpus import cache_folder, counted_clips, speech_seconds
+from tests.benchmarks.corpus import cache_folder, counted_clips
 from tests.benchmarks.events import caption_words
 from tests.benchmarks.glossary import SPOKEN, UNSPOKEN
-from tests.benchmarks.integrity import update_intervals
 from tests.benchmarks.languages import count_right, measure_switches, spoken_in
 from tests.benchmarks.latency import percentile
 from tests.benchmarks.measures import (
@@ -24,12 +23,10 @@ from tests.benchmarks.measures import (
 from tests.benchmarks.mixing import TrackFile
 from tests.benchmarks.replay import Replay, replay
 from tests.benchmarks.score import Recall, heard_in, recall_of
-from tests.benchmarks.truth import speech_in
 from tests.benchmarks.yardstick import errors_of
 
 SPEECH = ("--language", "fr,en")
 NOISY_SECONDS, NOISY_COUNT = 60.0, 200
-GLOSSARY_SECONDS = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +145,8 @@ def run_noise() -> list[Row]:
 
 
 def run_glossary() -> list[Row]:
-    """The 4 talkers' first minutes, without and with a glossary of terms said and terms not said."""
-    tracks = meetings.talkers(4, GLOSSARY_SECONDS)
+    """Four talkers, without and with a glossary of terms said and terms not said."""
+    tracks = meetings.glossary_talkers()
     terms = cache_folder() / "glossary.txt"
     terms.write_text("\n".join([*SPOKEN, *UNSPOKEN]) + "\n", encoding="utf-8")
     rows = []
@@ -162,8 +159,7 @@ def run_glossary() -> list[Row]:
 def _glossary_figures(run: Replay) -> Figures:
     spoken, unspoken = Recall(), Recall()
     for name, track in run.tracks.items():
-        whole = [place for place in track.placed if place.end <= track.duration]
-        for clip, text in heard_in(whole, caption_words(run.by_track[name])):
+        for clip, text in heard_in(track.placed, caption_words(run.by_track[name])):
             spoken += recall_of(SPOKEN, clip.text, text, clip.language)
             unspoken += recall_of(UNSPOKEN, clip.text, text, clip.language)
     return {"terms_said": spoken.said, "recall": spoken.rate, "unspoken_shown": unspoken.false}
@@ -185,12 +181,6 @@ def run_scripted() -> list[Row]:
 
 def run_offline() -> list[Row]:
     return [Row(name, command, figures) for name, command, figures in offline.measure()]
-
-
-def quiet_machine_figures(run: Replay) -> Figures:
-    """Speech and update intervals of one run, for the sweep."""
-    speech = sum(speech_seconds(speech_in(track)) for track in run.tracks.values())
-    return {"speech_s": speech, "update_interval_p50": percentile(update_intervals(run.events), 50)}
 
 
 SCENARIOS = (

@@ -100,7 +100,9 @@ def _rest() -> list[Target]:
         Target("unspoken terms shown", "glossary", "unspoken_shown", most=0),
         Target("words in the right language", "switching", "language_right", least=0.95, unit="%"),
         Target("switches followed within 8 s", "switching", "switch_within_8s", least=1.0, unit="%"),
-        Target("offline time over the batched pipeline's", "offline-greffier", "time_over_batched", most=1, unit="times"),
+        Target(
+            "offline time over the batched pipeline's", "offline-greffier", "time_over_batched", most=1, unit="times"
+        ),
         Target("offline WER over the batched pipeline's", "offline-greffier", "wer_over_batched", most=1, unit="times"),
         Target("overload: unmarked loss of finals", "overload-16", "finals_lost", most=0),
     ]

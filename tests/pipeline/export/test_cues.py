@@ -62,6 +62,11 @@ def test_the_speaker_stands_at_each_turn_and_not_on_the_cues_that_go_on():
     assert len(found) > 3
 
 
+def test_a_turn_of_several_segments_names_its_speaker_once():
+    found = cues(transcript(segment("a", "Oui.", 0, 1), segment("b", "Non.", 3, 4), segment("c", "Si.", 6, 7)))
+    assert [cue.speaker for cue in found] == ["Anne", None, None]
+
+
 def test_cue_ids_are_the_segment_and_a_number_on_one_line_without_arrow():
     found = cues(transcript(segment("a\n-->1", "mot " * 30, 0, 10), segment("", "Oui.", 30, 31)))
     assert found[0].id == "a --1-1"

@@ -91,8 +91,10 @@ def test_a_frame_that_overlaps_what_came_before_gives_only_what_is_new() -> None
 
 
 def test_clocks_that_differ_a_little_make_no_hole() -> None:
-    frames = [AudioFrame(frame.track, frame.start + 0.004 * (index % 2), frame.samples)
-              for index, frame in enumerate(frames_of(counting(50)))]
+    frames = [
+        AudioFrame(frame.track, frame.start + 0.004 * (index % 2), frame.samples)
+        for index, frame in enumerate(frames_of(counting(50)))
+    ]
     pieces = put_in_order(frames)
     assert all(isinstance(piece, Run) for piece in pieces)
     np.testing.assert_array_equal(sound_of(pieces), counting(50))
