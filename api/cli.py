@@ -85,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
         + _EXITS,
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=28),
     )
-    commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = whole.add_subparsers(title="commands", metavar="COMMAND [...]", required=True)
     _add_demo(commands)
     _add_caption(commands)
     _add_transcribe(commands)
@@ -179,7 +179,7 @@ def _languages(text: str) -> tuple[str, ...]:
     try:
         return parse_languages(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not {SPOKEN.allowed}") from None
+        raise argparse.ArgumentTypeError(f"{text!r} must be {SPOKEN.allowed}") from None
 
 
 if __name__ == "__main__":

@@ -38,8 +38,7 @@ class Pace(Protocol):
 class ReplayClock:
     """Meeting time of a replay: wall seconds since it began times ``speed``.
 
-    A speed of 0, or one without end, waits for nobody. Deadlines are absolute, so that a
-    late frame delays no other.
+    A speed of 0, or one without end, waits for nobody. Deadlines are absolute, so that a late frame delays no other.
     """
 
     def __init__(self, speed: float = 1.0) -> None:

@@ -22,7 +22,8 @@ class Engine(Protocol):
 class BatchSettings:
     """``callers`` batches run at once, of at most ``batch`` windows; ``gather`` seconds let a batch fill.
 
-    ``record_callers`` at most are busy with the record, so that captions never wait for it behind all of them.
+    While captions are wanted, ``record_callers`` at most are busy with the record, ``record_batch`` windows at a time,
+    so that captions never wait for it behind all of them; after ``calm`` seconds without, the record has the machine.
     ``stall`` seconds without an answer fail a batch.
     """
 
@@ -30,6 +31,7 @@ class BatchSettings:
     batch: int = 4
     record_batch: int = 1
     record_callers: int = 1
+    calm: float = 3.0
     gather: float = 0.004
     stall: float = 60.0
 
@@ -54,6 +56,7 @@ class Batcher:
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _callers: list["asyncio.Task[None]"] = field(default_factory=list)
     _recording: int = 0
+    _live_until: float = float("-inf")
     _threads: ThreadPoolExecutor | None = None
 
     async def __aenter__(self) -> "Batcher":
@@ -63,16 +66,19 @@ class Batcher:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for caller in self._callers:
+        """What waits or is being recognised fails, so that nobody waits for ever."""
+        callers, self._callers = self._callers, []
+        for caller in callers:
             caller.cancel()
-        await asyncio.gather(*self._callers, return_exceptions=True)
-        for waiting in self._waiting:
-            waiting.answer.cancel()
+        await asyncio.gather(*callers, return_exceptions=True)
+        _refuse(self._waiting)
         self._waiting.clear()
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def recognize(self, request: RecognitionRequest) -> tuple[Window, Hypothesis] | None:
+        if not self._callers:
+            raise RecognitionFailed("the recogniser is closed")
         waiting = _Waiting(request, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._arrived.set()
@@ -96,6 +102,7 @@ class Batcher:
             try:
                 await self._answer(chosen)
             finally:
+                _refuse(chosen)
                 self._recording -= recording
                 self._arrived.set()
 
@@ -103,8 +110,12 @@ class Batcher:
         """The requests of the next batch, taken from the queue; the record goes alone and last."""
         order = sorted(self._waiting, key=lambda waiting: waiting.request.kind)
         live = [waiting for waiting in order if waiting.request.kind is not WindowKind.RECORD]
+        now = asyncio.get_running_loop().time()
         if live:
+            self._live_until = now
             chosen = live[: self._fair_share(len(live))]
+        elif now - self._live_until > self.settings.calm:
+            chosen = order[: self._fair_share(len(order))]
         elif self._recording < self.settings.record_callers:
             chosen = order[: self.settings.record_batch]
         else:
@@ -118,11 +129,7 @@ class Batcher:
         return max(1, min(self.settings.batch, -(-ready // self.settings.callers)))
 
     async def _answer(self, chosen: list[_Waiting]) -> None:
-        cuts = [(waiting, waiting.request.cut()) for waiting in chosen]
-        wanted = [(waiting, cut) for waiting, cut in cuts if cut is not None]
-        for waiting, cut in cuts:
-            if cut is None and not waiting.answer.done():
-                waiting.answer.set_result(None)
+        wanted = [(waiting, cut) for waiting in chosen if (cut := self._cut(waiting)) is not None]
         if not wanted:
             return
         loop = asyncio.get_running_loop()
@@ -130,6 +137,8 @@ class Batcher:
         try:
             computing = loop.run_in_executor(self._threads, self.engine.hear, batch)
             heard = await asyncio.wait_for(computing, self.settings.stall)
+            if len(heard) != len(wanted):
+                raise RecognitionFailed(f"the recogniser answered {len(heard)} of {len(wanted)} windows")
         except TimeoutError:
             self._fail(wanted, RecognitionStalled(f"no answer from the recogniser within {self.settings.stall:g} s"))
         except RecognitionFailed as failure:
@@ -142,7 +151,25 @@ class Batcher:
                     waiting.answer.set_result((cut[0], hypothesis))
 
     @staticmethod
+    def _cut(waiting: _Waiting) -> tuple[Window, Samples] | None:
+        """The window and its samples; None when there is nothing to recognise, which is answered here."""
+        try:
+            cut = waiting.request.cut()
+        except Exception as surprise:  # noqa: BLE001 - one track's trouble is not that of the others in the batch
+            _refuse([waiting], f"the audio could not be cut: {type(surprise).__name__}")
+            return None
+        if cut is None and not waiting.answer.done():
+            waiting.answer.set_result(None)
+        return cut
+
+    @staticmethod
     def _fail(wanted: list[tuple[_Waiting, tuple[Window, Samples]]], failure: RecognitionFailed) -> None:
         for waiting, cut in wanted:
             if not waiting.answer.done():
                 waiting.answer.set_exception(type(failure)(str(failure), cut[0]))
+
+
+def _refuse(unanswered: list[_Waiting], reason: str = "the recogniser was closed") -> None:
+    for waiting in unanswered:
+        if not waiting.answer.done():
+            waiting.answer.set_exception(RecognitionFailed(reason))

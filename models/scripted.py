@@ -46,7 +46,7 @@ class ScriptedEngine:
         )
         language = window.language or self.language
         scores = tuple((name, 1.0 if name == self.language else 0.0) for name in window.languages)
-        return Hypothesis(words, language, scores if window.detect_language else ())
+        return Hypothesis(words, language, scores if window.detect_language or window.language is None else ())
 
 
 def _cut(word: Word, end: float) -> Word:

@@ -102,7 +102,7 @@ def recognize(windows: Sequence[tuple[Window, Samples]], hear: Hear) -> list[Pie
 
 
 def _rest(window: Window, samples: Samples, heard: Hypothesis) -> list[tuple[Window, Samples]]:
-    """The part of a window that its hypothesis does not cover, halved when it covers nothing."""
+    """The part of a window that its hypothesis does not cover, halved when it covers next to nothing."""
     known = heard.words[-1].end if heard.words else window.start
     if window.end - known < _UNHEARD or len(samples) == 0:
         return []
@@ -112,9 +112,10 @@ def _rest(window: Window, samples: Samples, heard: Hypothesis) -> list[tuple[Win
         return [(replace(window, start=known), remaining)]
     if window.end - window.start < 2 * _SHORTEST_HALF:
         return []
-    middle = window.start + (window.end - window.start) / 2
-    half = round((middle - window.start) * rate)
-    return [(replace(window, end=middle), samples[:half]), (replace(window, start=middle), samples[half:])]
+    middle = known + (window.end - known) / 2
+    half = round((middle - known) * rate)
+    first, second = replace(window, start=known, end=middle), replace(window, start=middle)
+    return [(first, remaining[:half]), (second, remaining[half:])]
 
 
 def sentences(piece: Piece) -> Iterator[tuple[Word, ...]]:

@@ -49,13 +49,16 @@ class _Request:
     session: "Session"
     track: TrackId
     record: bool
+    window: Window | None = None
 
     @property
     def kind(self) -> WindowKind:
         return WindowKind.RECORD if self.record else self.session.core.kind_of(self.track)
 
     def cut(self) -> tuple[Window, Samples] | None:
-        return self.session.cut(self.track, self.record)
+        cut = self.session.cut(self.track, self.record)
+        self.window = cut[0] if cut else None
+        return cut
 
 
 @dataclass(slots=True)
@@ -147,15 +150,16 @@ class Session:
                 group.create_task(self._recognize(group, key))
 
     async def _recognize(self, group: asyncio.TaskGroup, key: tuple[TrackId, bool]) -> None:
+        request = _Request(self, *key)
         try:
-            answer = await self.recognizer.recognize(_Request(self, *key))
+            answer = await self.recognizer.recognize(request)
             if answer is not None:
                 self.core.hypothesis(*answer)
         except RecognitionFailed as failure:
             self.totals.failures += 1
             _log.warning("window.failed", extra={"error": type(failure).__name__})
-            if failure.window is not None:
-                self.core.recognition_failed(failure.window)
+            if request.window is not None:
+                self.core.recognition_failed(request.window)
             await asyncio.sleep(_PAUSE_AFTER_FAILURE)
         finally:
             self._asked.discard(key)

@@ -23,7 +23,10 @@ _ATTEMPTS = 3
 
 @dataclass(slots=True, eq=False)
 class Utterance:
-    """Speech between two endpoints. ``heard`` is the end of the last window recognised for it."""
+    """Speech between two endpoints.
+
+    ``heard`` is the end of the last window recognised for it; ``looked`` says that its language was looked at.
+    """
 
     id: UtteranceId
     start: float
@@ -31,6 +34,7 @@ class Utterance:
     language: str
     end: float | None = None
     heard: float = 0.0
+    looked: bool = False
     words: list[Word] = field(default_factory=list)
     tail: tuple[Word, ...] = ()
     revision: int = 0
@@ -53,7 +57,6 @@ class TrackCaptioner:
     _in_flight: Window | None = None
     _history: deque[Word] = field(default_factory=deque)
     _frontier: float = 0.0
-    _speech_until: float = -1e9
     _window_from: float = 0.0
     _looked_at: float = -1e9
     _outbox: dict[UtteranceId, Caption] = field(default_factory=dict)
@@ -65,7 +68,7 @@ class TrackCaptioner:
     def speech_started(self, at: float) -> None:
         if not self._speaking:
             self._speaking = True
-            self._begin(max(at, self._frontier))
+            self._open.append(self._begin(max(at, self._frontier)))
 
     def audio_until(self, at: float) -> None:
         self._audio_until = max(self._audio_until, at)
@@ -76,38 +79,34 @@ class TrackCaptioner:
         self._speaking = False
         utterance = self._open[-1]
         utterance.end = max(at, utterance.start)
-        self._speech_until = utterance.end
+        self.audio_until(utterance.end)  # what did not come before the end of speech never will
         if utterance.heard >= utterance.end + _COVERED and self._open[0] is utterance:
-            self._finish(utterance)
+            self._finish(utterance, utterance.end)
 
     def hypothesis(self, window: Window, heard: Hypothesis) -> None:
-        """Take the words of ``window``; they finish their own utterance, whatever began since."""
-        self._landed(window)
-        utterance = self._find(window.utterance)
+        """Take the words of ``window``, once; they finish their own utterance, whatever began since."""
+        utterance = self._landed(window)
         if utterance is None:
             return
+        utterance.failures = 0
+        utterance.looked = utterance.looked or bool(heard.language_scores)
         fresh = window.end - max(utterance.heard, window.start)
         if self.language.hear(heard.language_scores, max(fresh, 0.1)):
             self._switch_language(utterance)
-            return
-        if not self.language.fixed and heard.language_scores and heard.language != self.language.current:
             return
         utterance.heard = max(utterance.heard, window.end)
         utterance.language = heard.language
         self._take(utterance, window, heard.words)
 
     def recognition_failed(self, window: Window) -> None:
-        """The recogniser gave nothing for ``window``: it is asked again, and given up after three failures."""
-        self._landed(window)
-        utterance = self._find(window.utterance)
+        """The recogniser gave nothing for ``window``: it is asked again, and given up after three failures in a row."""
+        utterance = self._landed(window)
         if utterance is None:
             return
         utterance.failures += 1
         if utterance.failures >= _ATTEMPTS and utterance.end is not None:
-            known = max(utterance.heard, utterance.start)
-            if known < utterance.end:
-                self._unheard.append((known, utterance.end))
-            self._finish(utterance)
+            self._give_up(utterance, utterance.end)
+            self._finish(utterance, utterance.end)
 
     # --- out --------------------------------------------------------------------------------------------
 
@@ -126,18 +125,19 @@ class TrackCaptioner:
 
         Audio before ``not_before`` is gone: what was not recognised of it is reported as unheard.
         """
+        if self._in_flight is None:
+            self._forget(not_before)
         kind = self.wanted()
         if kind is None:
             return None
         utterance = self._open[0]
-        self._forget(utterance, not_before)
         end = self._audio_until if utterance.end is None else min(self._audio_until, utterance.end + _TRAIL)
         start = max(self._window_start(utterance, end), not_before)
         end = min(end, start + _LONGEST)
         self._window_from = start
-        detect = not self.language.fixed and (
-            end - self._looked_at >= self.settings.detect_every or utterance.heard == 0.0
-        )
+        self._keep_leaving(utterance, start)
+        unsure = self.language.current is None or not utterance.looked
+        detect = not self.language.fixed and (unsure or end - self._looked_at >= self.settings.detect_every)
         if detect:
             self._looked_at = end
         self._in_flight = Window(
@@ -201,16 +201,14 @@ class TrackCaptioner:
     def _begin(self, at: float) -> Utterance:
         self._serial += 1
         name = UtteranceId(f"{self.track}#{self._serial}")
-        utterance = Utterance(name, at, self.new_policy(), self.language.current or self.language.languages[0])
-        self._open.append(utterance)
-        return utterance
+        return Utterance(name, at, self.new_policy(), self.language.current or self.language.languages[0])
 
-    def _find(self, name: UtteranceId) -> Utterance | None:
-        return next((utterance for utterance in self._open if utterance.id == name), None)
-
-    def _landed(self, window: Window) -> None:
-        if window == self._in_flight:
-            self._in_flight = None
+    def _landed(self, window: Window) -> Utterance | None:
+        """The utterance of the window that was on its way, if it is still open; None for any other window."""
+        if window != self._in_flight:
+            return None
+        self._in_flight = None
+        return next((utterance for utterance in self._open if utterance.id == window.utterance), None)
 
     def _take(self, utterance: Utterance, window: Window, words: tuple[Word, ...]) -> None:
         floor = max(self._frontier, utterance.start - _LEAD)
@@ -218,7 +216,7 @@ class TrackCaptioner:
         fresh = without_loops(monotone(fresh, floor, window.end))
         if utterance.end is not None and window.end >= utterance.end:
             utterance.tail = fresh
-            self._finish(utterance)
+            self._finish(utterance, utterance.end)
             return
         count = utterance.policy.committable(window, fresh)
         changed = count > 0 or fresh[count:] != utterance.tail
@@ -226,8 +224,7 @@ class TrackCaptioner:
         utterance.tail = fresh[count:]
         if changed:
             self._publish(utterance, final=False)
-        if utterance.end is None:
-            self._split_if_long(utterance)
+        self._split_if_long(utterance)
 
     def _commit(self, utterance: Utterance, words: tuple[Word, ...]) -> None:
         utterance.words.extend(words)
@@ -252,13 +249,12 @@ class TrackCaptioner:
         self._outbox[utterance.id] = caption
         return caption
 
-    def _finish(self, utterance: Utterance) -> None:
-        """Everything that was heard of the utterance is committed; an utterance without words leaves no trace."""
-        self._commit(utterance, utterance.tail)
+    def _finish(self, utterance: Utterance, end: float) -> None:
+        """Everything that was heard until its ``end`` is committed; an utterance without words leaves no trace."""
+        self._commit(utterance, tuple(word for word in utterance.tail if word.start <= end + _TRAIL))
         utterance.tail = ()
         self._open.remove(utterance)
-        if utterance.end is not None:
-            self._frontier = max(self._frontier, utterance.end)
+        self._frontier = max(self._frontier, end)
         if utterance.words or utterance.revision:
             self._finished.append((utterance, self._publish(utterance, final=True)))
 
@@ -272,42 +268,54 @@ class TrackCaptioner:
         if long or length > self.settings.hard_utterance:
             self._divide(utterance)
 
-    def _divide(self, utterance: Utterance) -> None:
-        """Finish ``utterance`` at its last committed word; what follows belongs to a new one."""
+    def _divide(self, utterance: Utterance) -> Utterance:
+        """Finish ``utterance`` at its last committed word; what follows belongs to a new one in its place."""
         tail, utterance.tail = utterance.tail, ()
-        utterance.end = utterance.words[-1].end if utterance.words else utterance.start
-        end, heard, still_speaking = utterance.end, utterance.heard, self._open[-1] is utterance and self._speaking
-        place = self._open.index(utterance)
-        self._finish(utterance)
+        end = utterance.words[-1].end
+        self._finish(utterance, end)
         successor = self._begin(end)
-        successor.heard, successor.tail = heard, tail
-        if not still_speaking:
-            self._open.remove(successor)
-            self._open.insert(place, successor)
-            successor.end = self._speech_until
+        self._open.appendleft(successor)
+        successor.heard, successor.looked, successor.tail = utterance.heard, utterance.looked, tail
+        successor.end = None if utterance.end is None else max(utterance.end, end)
         if tail:
             self._publish(successor, final=False)
+        return successor
 
     def _switch_language(self, utterance: Utterance) -> None:
         """The participant changed language: what is committed stays, the rest is heard again in the new one."""
         utterance.tail = ()
         if utterance.words:
-            ended = utterance.end
-            self._divide(utterance)
-            successor = self._open[0]
-            successor.end, successor.heard, successor.tail = ended, 0.0, ()
-            utterance = successor
+            utterance = self._divide(utterance)
+        utterance.heard = 0.0
         utterance.language = self.language.current or utterance.language
         self._history.clear()
         self._window_from = max(self._frontier, utterance.start)
 
-    def _forget(self, utterance: Utterance, not_before: float) -> None:
+    def _forget(self, not_before: float) -> None:
+        """Audio before ``not_before`` is gone: utterances that lie before it are finished with what was heard."""
+        while self._open:
+            utterance = self._open[0]
+            self._give_up(utterance, not_before)
+            if utterance.end is None or utterance.end > not_before:
+                return
+            self._finish(utterance, utterance.end)
+
+    def _give_up(self, utterance: Utterance, until: float) -> None:
         known = max(utterance.heard, utterance.start)
-        if known < not_before:
-            gone = not_before if utterance.end is None else min(not_before, utterance.end)
+        gone = until if utterance.end is None else min(until, utterance.end)
+        if known < gone:
             self._unheard.append((known, gone))
             utterance.heard = gone
             self._frontier = max(self._frontier, gone)
+
+    def _keep_leaving(self, utterance: Utterance, start: float) -> None:
+        """Words of the tail that windows from ``start`` on no longer hear whole are committed as they are."""
+        tail = utterance.tail
+        leaving = tuple(word for word in tail if word.start < start)
+        if leaving:
+            self._commit(utterance, leaving)
+            utterance.tail = tail[len(leaving) :]
+            self._publish(utterance, final=False)
 
     # --- windows ----------------------------------------------------------------------------------------
 

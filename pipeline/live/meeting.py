@@ -76,8 +76,7 @@ class MeetingCaptioner:
     def track_closed(self, track: TrackId, at: float) -> None:
         line = self._lines[track]
         line.closed = True
-        line.captioner.audio_until(at)
-        line.captioner.speech_ended(at)
+        line.captioner.speech_ended(min(at, line.captioner.audio_end))
         self._collect(line)
 
     def close(self) -> None:

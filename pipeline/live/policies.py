@@ -55,4 +55,3 @@ class LocalAgreement:
             agreed += 1
         self._previous = said[agreed:]
         return agreed
-

@@ -23,7 +23,8 @@ class RecordWindows:
     """Joins finished utterances of one track into windows: neighbours closer than ``join``, up to ``longest`` seconds.
 
     Cutting at every pause costs as much as streaming does (docs/benchmarks.md), so windows are long. Utterances
-    without words are not asked for: the record adds no text where nothing was captioned.
+    without words are not asked for: the record adds no text where nothing was captioned. Nor are those that no one
+    window can hold (a track that lagged): half a record text would hide the whole caption text.
     """
 
     track: TrackId
@@ -39,6 +40,8 @@ class RecordWindows:
         if not final.words:
             return
         span = _Span((final.utterance,), start, final.words[-1].end, final.language)
+        if span.end - span.start > self.longest:
+            return
         growing = self._growing
         if growing is not None:
             joins = span.start - growing.end < self.join and span.end - growing.start <= self.longest
@@ -63,6 +66,7 @@ class RecordWindows:
         """The oldest window; those whose audio is no longer kept (before ``not_before``) keep their caption text."""
         while self._ready and self._ready[0].start < not_before:
             self._ready.popleft()
+            self._attempts = 0
         if not self.wanted:
             return None
         span = self._ready.popleft()

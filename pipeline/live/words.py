@@ -29,9 +29,10 @@ def monotone(words: tuple[Word, ...], not_before: float, not_after: float) -> tu
     """``words`` with times that never run backwards and stay within the given span (law 4)."""
     placed = []
     reached = not_before
+    latest = max(not_before, not_after)
     for word in words:
-        start = min(max(word.start, reached), not_after)
-        end = min(max(word.end, start), not_after)
+        start = min(max(word.start, reached), latest)
+        end = min(max(word.end, start), latest)
         placed.append(Word(word.text, start, end, word.confidence))
         reached = end
     return tuple(placed)
@@ -42,18 +43,25 @@ def ends_sentence(text: str) -> bool:
 
 
 def without_loops(words: tuple[Word, ...]) -> tuple[Word, ...]:
-    """``words`` cut after the second turn of a phrase that is repeated over and over.
+    """``words`` with two turns left of a phrase that is repeated over and over; what follows it stays.
 
-    A phrase of one word may be said three times in a row ("non, non, non"), a longer one twice; more is how
-    recognisers loop on noise.
+    People say one word six times in a row ("non, non, non"), two words four times, more words three times, and
+    numbers twice as often ("0000 0000"); more is how recognisers loop on noise.
     """
     said = [spoken_form(word.text) for word in words]
     for start in range(len(said)):
         for length in range(1, min(8, (len(said) - start) // 2) + 1):
             phrase = said[start : start + length]
-            turns = 1
-            while said[start + turns * length : start + (turns + 1) * length] == phrase:
-                turns += 1
-            if turns > (3 if length == 1 else 2):
-                return words[: start + 2 * length]
+            end = start + length
+            while said[end : end + length] == phrase:
+                end += length
+            if (end - start) // length > _most_turns(phrase):
+                broken_off = said[end:] == phrase[: len(said) - end]
+                rest = () if broken_off else without_loops(words[end:])
+                return words[: start + 2 * length] + rest
     return words
+
+
+def _most_turns(phrase: list[str]) -> int:
+    turns = {1: 6, 2: 4}.get(len(phrase), 3)
+    return 2 * turns if all(text.isdigit() for text in phrase) else turns

@@ -14,7 +14,7 @@ _BYTES = 2
 
 @dataclass(frozen=True, slots=True)
 class SpoolSettings:
-    """Seconds kept per track: ``memory`` in memory, then up to ``disk`` in an unnamed temporary file."""
+    """Seconds kept per track: ``memory`` in memory, what is older up to ``disk`` in an unnamed temporary file."""
 
     memory: float = 60.0
     disk: float = 1800.0
@@ -33,11 +33,15 @@ class _OnDisk:
 
 @dataclass(slots=True)
 class _Lane:
-    """Audio of one track, oldest first: blocks on disk, then frames in memory."""
+    """Audio of one track, oldest first: blocks on disk, then frames in memory.
+
+    The file is a ring: blocks are written at ``written`` and again from the beginning once it is full.
+    """
 
     frames: deque[AudioFrame] = field(default_factory=deque)
     blocks: deque[_OnDisk] = field(default_factory=deque)
     file: IO[bytes] | None = None
+    written: int = 0
     kept_from: float = 0.0
 
 
@@ -55,7 +59,7 @@ class AudioSpool:
         while lane.frames[0].end < frame.end - self._settings.memory:
             self._to_disk(lane, lane.frames.popleft())
         while lane.blocks and lane.blocks[0].end < frame.end - self._settings.disk:
-            lane.kept_from = lane.blocks.popleft().end
+            _drop_oldest(lane)
 
     def read(self, track: TrackId, start: float, end: float) -> Samples:
         samples = np.zeros(max(0, round((end - start) * SAMPLE_RATE)), dtype=np.int16)
@@ -76,8 +80,9 @@ class AudioSpool:
             return 0.0
         while lane.blocks and lane.blocks[0].end <= before:
             lane.blocks.popleft()
-        if not lane.blocks and lane.file is not None:
+        if lane.written and not lane.blocks and lane.file is not None:
             lane.file.truncate(0)
+            lane.written = 0
         while lane.frames and not lane.blocks and lane.frames[0].end <= before:
             lane.frames.popleft()
         return lane.kept_from
@@ -89,23 +94,48 @@ class AudioSpool:
         self._lanes.clear()
 
     def _to_disk(self, lane: _Lane, frame: AudioFrame) -> None:
+        block = _OnDisk(frame.start, self._make_room(lane, frame), len(frame.samples))
         try:
             if lane.file is None:
-                lane.file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed with the lane
-            offset = lane.file.seek(0, 2)
-            lane.file.write(frame.samples.tobytes())
-            lane.file.flush()
+                # Unbuffered: what a full disk refused is not written later, or when the file is closed.
+                lane.file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115 - closed with the lane
+            lane.file.seek(block.offset)
+            full = lane.file.write(frame.samples.tobytes()) < block.count * _BYTES
         except OSError:
+            full = True
+        if full:
+            lane.blocks.clear()
             lane.kept_from = frame.end
             return
-        lane.blocks.append(_OnDisk(frame.start, offset, len(frame.samples)))
+        lane.blocks.append(block)
+        lane.written = block.offset + block.count * _BYTES
+
+    def _make_room(self, lane: _Lane, frame: AudioFrame) -> int:
+        """Where in the file the frame goes; the blocks it overwrites, the oldest, are dropped."""
+        size = len(frame.samples) * _BYTES
+        offset = lane.written if lane.blocks else 0
+        if offset and offset + size > round(self._settings.disk * SAMPLE_RATE) * _BYTES:
+            while lane.blocks and lane.blocks[0].offset >= offset:
+                _drop_oldest(lane)
+            offset = 0
+        while lane.blocks and offset <= lane.blocks[0].offset < offset + size:
+            _drop_oldest(lane)
+        return offset
 
     @staticmethod
     def _from_disk(lane: _Lane, block: _OnDisk) -> Samples:
         if lane.file is None:
-            return np.zeros(block.count, dtype=np.int16)
-        lane.file.seek(block.offset)
-        return np.frombuffer(lane.file.read(block.count * _BYTES), dtype=np.int16)
+            return np.zeros(0, dtype=np.int16)
+        try:
+            lane.file.seek(block.offset)
+            read = lane.file.read(block.count * _BYTES)
+        except OSError:
+            return np.zeros(0, dtype=np.int16)
+        return np.frombuffer(read[: len(read) // _BYTES * _BYTES], dtype=np.int16)
+
+
+def _drop_oldest(lane: _Lane) -> None:
+    lane.kept_from = max(lane.kept_from, lane.blocks.popleft().end)
 
 
 def _place(samples: Samples, start: float, at: float, piece: Samples) -> None:

@@ -1,8 +1,8 @@
 """``python -m tests.benchmarks [NAME...]``: measures, keeps the figures, writes docs/benchmarks.md.
 
-Without names every scenario runs, most telling first, for at most ``--minutes``; what does not fit keeps its older figures.
-``list`` names the scenarios, ``render`` only writes the page again, ``sweep`` searches the defaults, ``peers``
-compares with others.
+Without names every scenario runs, most telling first, for at most ``--minutes``; what does not fit keeps its older
+figures. ``list`` names the scenarios, ``render`` only writes the page again, ``sweep`` searches the defaults,
+``peers`` compares with others.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def _chosen(names: Sequence[str]) -> list[Scenario]:
     strange = [name for name in names if name not in known]
     if strange:
         raise SystemExit(f"no scenario is named {', '.join(strange)}; known: {', '.join(known)}")
-    return [known[name] for name in names] if names else list(SCENARIOS)
+    return [known[name] for name in names] if names else [scenario for scenario in SCENARIOS if not scenario.extra]
 
 
 def _measure(scenarios: Sequence[Scenario], minutes: float) -> int:

@@ -36,8 +36,10 @@ def one_talker(language: str) -> TrackFile:
 
 
 def talkers(count: int, seconds: float) -> list[TrackFile]:
-    """``count`` talkers who all talk at once for ``seconds``."""
-    clips = [clip for language in TALKERS[count] for clip in counted_clips(language)]
+    """``count`` talkers who all talk at once for ``seconds``, in clips short enough that many are heard whole."""
+    longest = seconds * (0.55 if count < 16 else 0.95)
+    counted = [clip for language in TALKERS[count] for clip in counted_clips(language)]
+    clips = [clip for clip in counted if clip.duration <= longest]
     hands = deal_talkers(TALKERS[count], first_clips(), clips)
     return [
         talk(hand, seconds, f"{count}x{seconds:.0f}-{number:02d}", more=_same_language(hand, clips, number))

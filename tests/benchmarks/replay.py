@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -149,10 +150,8 @@ def shown_command(
 
 def run(command: Sequence[str], settings: Mapping[str, str] | None = None, *, timeout: float = 1500) -> Usage:
     """Runs a command and samples its cost each second; what it prints as errors is kept, the rest is dropped."""
-    log = cache_folder() / "runs" / "stderr.txt"
-    log.parent.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
-    with log.open("wb") as errors:
+    with tempfile.TemporaryFile() as errors:
         child = subprocess.Popen(
             list(command),
             stdout=subprocess.DEVNULL,
@@ -168,9 +167,10 @@ def run(command: Sequence[str], settings: Mapping[str, str] | None = None, *, ti
         finally:
             sampler.done.set()
             sampler.join()
+        errors.seek(0)
+        said = errors.read().decode(errors="replace")
     samples = tuple(sampler.samples)
     peak = max([peak, *(sample.memory for sample in samples)])
-    said = log.read_text(errors="replace")
     return Usage(time.monotonic() - begun, cpu, peak, samples, code, said)
 
 

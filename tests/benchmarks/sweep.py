@@ -1,7 +1,7 @@
 """``python -m tests.benchmarks sweep``: one setting at a time, around the defaults, on a stated subset.
 
-The subset is 4 talkers who talk for 60 s (``4x60-01`` to ``-04``) and, for error rates, the clips that they finish.
-Differences of a point of WER are noise; a row is about 70 s. Rows that are kept are not measured again: ``--again`` does.
+The subset is ``SUBSET``: 4 talkers at once, about a minute each. Differences of a point of WER are noise. Rows that are
+kept are not measured again, unless ``--again``; ``--only margin`` measures the variants with that in their name.
 """
 
 import argparse
@@ -27,7 +27,7 @@ SUBSET = (
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """``changes`` are for tests/benchmarks/variant.py, ``settings`` for the environment, ``options`` for the command."""
+    """``changes`` are for tests/benchmarks/variant.py, ``settings`` for the environment, ``options`` of the command."""
 
     name: str
     changes: tuple[str, ...] = ()

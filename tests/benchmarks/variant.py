@@ -1,7 +1,7 @@
 """Greffier with other defaults, for the sweep: ``python -m tests.benchmarks.variant NAME=VALUE... -- caption FILE...``.
 
-``live.margin=0.3`` changes a field of ``LiveSettings``, ``engine.padding=2`` one of ``EngineSettings``, ``batch.callers=1`` one
-of ``BatchSettings``. What the environment can say (``GREFFIER_STEP`` and others) is said there instead.
+``live.margin=0.3`` changes a field of ``LiveSettings``, ``engine.padding=2`` one of ``EngineSettings``,
+``batch.callers=1`` one of ``BatchSettings``. What the environment can say (``GREFFIER_STEP`` and others) is said there.
 """
 
 import sys

@@ -1,6 +1,7 @@
 """What every AudioSource sends: tracks that open, sound in order, tracks that close."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,6 @@ async def test_every_frame_is_of_the_open_track(events: list[TrackEvent]) -> Non
 async def test_frames_hold_sixteen_bit_samples_and_do_not_overlap(events: list[TrackEvent]) -> None:
     frames = [event for event in events if isinstance(event, AudioFrame)]
     assert all(frame.samples.dtype == np.int16 and frame.samples.ndim == 1 for frame in frames)
-    assert all(later.start >= sooner.end - 1e-6 for sooner, later in zip(frames, frames[1:], strict=False))
+    assert all(later.start >= sooner.end - 1e-6 for sooner, later in pairwise(frames))
     assert isinstance(events[-1], TrackClosed)
     assert events[-1].at >= frames[-1].end - 1e-6

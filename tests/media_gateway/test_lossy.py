@@ -1,6 +1,7 @@
 """Trouble comes as often as asked for, and the same way every time; the pipeline's edge absorbs it."""
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -50,7 +51,7 @@ async def test_without_losses_everything_passes() -> None:
 async def test_as_many_frames_are_lost_as_asked_for(burst: float) -> None:
     arrived = starts(await through(Losses(drop=0.1, burst=burst), silence(200)))
     assert len(arrived) == pytest.approx(9_000, rel=0.03)
-    holes = sum(later - sooner > 0.03 for sooner, later in zip(arrived, arrived[1:], strict=False))
+    holes = sum(later - sooner > 0.03 for sooner, later in pairwise(arrived))
     assert 1_000 / holes == pytest.approx(burst, rel=0.2)
 
 
@@ -124,7 +125,7 @@ async def test_speech_is_heard_where_it_is_whatever_the_network_does(losses: Los
     assert spans(events)[0][0] == pytest.approx(clean[0][0], abs=0.15)
     assert spans(events)[-1][1] == pytest.approx(clean[-1][1], abs=0.25)
     frames = [event for event in events if isinstance(event, AudioFrame)]
-    assert all(later.start >= sooner.end - 1e-6 for sooner, later in zip(frames, frames[1:], strict=False))
+    assert all(later.start >= sooner.end - 1e-6 for sooner, later in pairwise(frames))
     lost = sum(event.end - event.start for event in events if isinstance(event, AudioLost))
     spoken = sum(end - start for start, end in clean)
     assert sum(len(frame.samples) for frame in frames) / 16_000 + lost >= spoken * 0.98

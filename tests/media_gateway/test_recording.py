@@ -126,6 +126,15 @@ def test_a_recording_of_no_length_is_refused(tmp_path: Path) -> None:
 # --- damaged recordings ----------------------------------------------------------------------------------------
 
 
+def damaged(name: str, path: Path) -> Path:
+    """A copy of a recording with noise over 5 % of its bytes, in the middle."""
+    blob = bytearray(recorded(name).read_bytes())
+    middle, damage = len(blob) // 2, len(blob) // 20
+    blob[middle : middle + damage] = np.random.default_rng(1).bytes(damage)
+    path.write_bytes(blob)
+    return path
+
+
 def test_a_file_that_breaks_off_gives_what_it_holds(tmp_path: Path) -> None:
     whole = recorded("en_jfk.flac").read_bytes()
     path = tmp_path / "half.flac"
@@ -133,25 +142,22 @@ def test_a_file_that_breaks_off_gives_what_it_holds(tmp_path: Path) -> None:
     assert 4.0 < len(read_recording(path)) / SAMPLE_RATE < 7.0
 
 
-@pytest.mark.parametrize("name", ["es_mls.opus", "fr_cv_17301936.mp3", "en_jfk.flac", "fr_readalongs_ej.m4a"])
+@pytest.mark.parametrize("name", ["es_mls.opus", "en_jfk.flac", "fr_readalongs_ej.m4a"])
 def test_a_file_damaged_in_the_middle_keeps_its_time(name: str, tmp_path: Path) -> None:
-    blob = bytearray(recorded(name).read_bytes())
-    middle, damage = len(blob) // 2, len(blob) // 20
-    blob[middle : middle + damage] = np.random.default_rng(1).bytes(damage)
-    path = tmp_path / name
-    path.write_bytes(blob)
-    broken, sound = read_recording(path), read_recording(recorded(name))
+    broken, sound = read_recording(damaged(name, tmp_path / name)), read_recording(recorded(name))
     assert len(broken) == pytest.approx(len(sound), abs=0.05 * SAMPLE_RATE)
     later = slice(len(sound) * 7 // 10, len(sound) * 9 // 10)
     assert np.corrcoef(broken[later], sound[later])[0, 1] > 0.9
 
 
+def test_a_damaged_mp3_gives_what_can_be_decoded_of_it(tmp_path: Path) -> None:
+    name = "fr_cv_17301936.mp3"  # a format without timestamps: what is missing leaves no trace
+    broken, sound = read_recording(damaged(name, tmp_path / name)), read_recording(recorded(name))
+    assert len(sound) * 0.9 < len(broken) <= len(sound)
+
+
 def test_damage_is_logged_without_the_name_of_the_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    blob = bytearray(recorded("fr_readalongs_ej.m4a").read_bytes())
-    middle = len(blob) // 2
-    blob[middle : middle + 10_000] = np.random.default_rng(2).bytes(10_000)
-    path = tmp_path / "anne.m4a"
-    path.write_bytes(blob)
+    path = damaged("fr_readalongs_ej.m4a", tmp_path / "anne.m4a")
     with caplog.at_level(logging.WARNING):
         read_recording(path)
     (record,) = [record for record in caplog.records if record.name == "media_gateway.recording"]

@@ -1,6 +1,7 @@
 """Silent tracks send nothing; speech goes on the bus whole, with its beginning, and ends when it ends."""
 
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -92,7 +93,7 @@ def test_the_sound_of_speech_is_sent_whole_from_before_its_start_until_it_is_kno
     np.testing.assert_array_equal(joined(frames), sound[first:last])
     assert frames[0].start <= 2.0 - 0.45
     assert 3.5 <= frames[-1].end <= 3.5 + 2 * BLOCK
-    assert all(left.end == pytest.approx(right.start) for left, right in zip(frames, frames[1:], strict=False))
+    assert all(left.end == pytest.approx(right.start) for left, right in pairwise(frames))
 
 
 def test_events_come_in_order_start_sound_end() -> None:
@@ -115,7 +116,7 @@ def test_no_sound_is_sent_twice_when_speech_soon_resumes() -> None:
     sound = np.concatenate([said_at(1.0, total=2.6), said_at(0.0, total=2.0)])
     frames = sounds(passed(frames_of(sound)))
     assert len(spans(passed(frames_of(sound)))) == 2
-    assert all(right.start >= left.end - 1e-6 for left, right in zip(frames, frames[1:], strict=False))
+    assert all(right.start >= left.end - 1e-6 for left, right in pairwise(frames))
 
 
 def test_a_track_that_closes_mid_word_ends_its_speech() -> None:
