@@ -24,6 +24,7 @@ from pipeline.errors import ModelUnavailable, RecognitionFailed
 Features = NDArray[np.float32]
 
 _FRAMES_PER_SECOND = 100
+_STATES_PER_SECOND = 50
 _PROMPT = 224
 """Most tokens of earlier text, as Whisper was trained."""
 
@@ -34,9 +35,9 @@ class EngineSettings:
 
     compute_type: a CTranslate2 type or ``auto``; callers: threads that run batches; threads: threads of each batch;
     least_padded, padding, round_to: a window of s seconds is padded to s + ``padding``, at least ``least_padded``,
-    rounded up to a multiple of ``round_to`` (seconds); forced: forced text is cut to a multiple of this many tokens, at most
-    ``most_forced``, so that rows share a batch; tokens_per_second, tokens_more: the cap on a window's new tokens;
-    record_beam: beam size for record windows.
+    rounded up to a multiple of ``round_to`` (seconds); forced: forced text is cut to a multiple of this many tokens,
+    at most ``most_forced``, so that rows share a batch; tokens_per_second, tokens_more: the cap on a window's new
+    tokens; record_beam: beam size for record windows.
     """
 
     device: str = "auto"
@@ -165,9 +166,15 @@ class WhisperEngine:
     def _detect(self, rows: list[_Row], encoded: ctranslate2.StorageView) -> None:
         if not self._model.is_multilingual:
             return
-        for row, ranked in zip(rows, self._model.detect_language(encoded), strict=True):
+        states = _array(encoded)
+        for index, row in enumerate(rows):
+            if not row.window.detect_language and row.window.language is not None:
+                continue
+            heard = states[index : index + 1, _span(row, states.shape[1])]
+            ranked = self._model.detect_language(ctranslate2.StorageView.from_array(np.ascontiguousarray(heard)))[0]
             scores = {token.strip("<|>"): probability for token, probability in ranked}
-            row.scores = tuple((language, scores.get(language, 0.0)) for language in row.window.languages)
+            declared = sum(scores.get(language, 0.0) for language in row.window.languages) or 1.0
+            row.scores = tuple((language, scores.get(language, 0.0) / declared) for language in row.window.languages)
             if row.window.language is None:
                 row.language = max(row.scores, key=lambda pair: pair[1])[0]
 
@@ -231,6 +238,13 @@ def _grouped(rows: Sequence[_Row]) -> list[list[_Row]]:
         key = (row.window.kind is WindowKind.RECORD, len(row.context), len(row.forced))
         groups.setdefault(key, []).append(row)
     return list(groups.values())
+
+
+def _span(row: _Row, frames: int) -> slice:
+    """The encoder frames that stand for the audio whose language is asked for: half a second at least."""
+    end = min(frames, int(row.duration * _STATES_PER_SECOND) + 1)
+    begin = int(max(0.0, row.window.detect_from - row.start) * _STATES_PER_SECOND)
+    return slice(max(0, min(begin, end - _STATES_PER_SECOND // 2)), end)
 
 
 def _end_of_forced(words: Sequence[tuple[Word, list[int]]], forced: int) -> float:

@@ -119,7 +119,8 @@ class Window:
 
     ``prefix`` holds the committed words that lie inside the window: the recogniser continues after them and
     does not return them. ``language`` is None while it is unknown; then, and when ``detect_language`` is set, the
-    hypothesis says how likely each of ``languages`` is. ``glossary`` holds terms that may be said.
+    hypothesis says how likely each of ``languages`` is in the audio from ``detect_from`` on. ``glossary`` holds terms
+    that may be said.
     """
 
     track: TrackId
@@ -130,6 +131,7 @@ class Window:
     languages: tuple[str, ...]
     language: str | None = None
     detect_language: bool = False
+    detect_from: float = 0.0
     prefix: tuple[Word, ...] = ()
     glossary: tuple[str, ...] = ()
 

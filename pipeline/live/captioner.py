@@ -18,6 +18,8 @@ _COVERED = 0.1
 """A window that heard this much after the end of speech needs no successor."""
 _LONGEST = 28.0
 """A window never exceeds what Whisper hears (30 s); a lagging track catches up in several."""
+_RECENT = 4.0
+"""The language is looked for in this much of the newest audio of an utterance."""
 _ATTEMPTS = 3
 
 
@@ -89,9 +91,7 @@ class TrackCaptioner:
         if utterance is None:
             return
         utterance.failures = 0
-        utterance.looked = utterance.looked or bool(heard.language_scores)
-        fresh = window.end - max(utterance.heard, window.start)
-        if self.language.hear(heard.language_scores, max(fresh, 0.1)):
+        if self._look(utterance, window, heard):
             self._switch_language(utterance)
             return
         utterance.heard = max(utterance.heard, window.end)
@@ -132,14 +132,14 @@ class TrackCaptioner:
             return None
         utterance = self._open[0]
         end = self._audio_until if utterance.end is None else min(self._audio_until, utterance.end + _TRAIL)
-        start = max(self._window_start(utterance, end), not_before)
+        # Wherever the window would begin, it goes on from what was heard, or a lagging track would never catch up.
+        reach = min(end, utterance.heard + _LONGEST - self.settings.window)
+        start = max(self._window_start(utterance, end), not_before, reach - _LONGEST)
         end = min(end, start + _LONGEST)
         self._window_from = start
         self._keep_leaving(utterance, start)
         unsure = self.language.current is None or not utterance.looked
         detect = not self.language.fixed and (unsure or end - self._looked_at >= self.settings.detect_every)
-        if detect:
-            self._looked_at = end
         self._in_flight = Window(
             track=self.track,
             utterance=utterance.id,
@@ -149,6 +149,7 @@ class TrackCaptioner:
             languages=self.language.languages,
             language=self.language.current,
             detect_language=detect,
+            detect_from=max(utterance.start - _LEAD, end - _RECENT),
             prefix=tuple(word for word in self._history if word.start >= start),
             glossary=self.glossary,
         )
@@ -209,6 +210,15 @@ class TrackCaptioner:
             return None
         self._in_flight = None
         return next((utterance for utterance in self._open if utterance.id == window.utterance), None)
+
+    def _look(self, utterance: Utterance, window: Window, heard: Hypothesis) -> bool:
+        """Take what the hypothesis says of the language, for the audio since the last look; True when it changed."""
+        if not heard.language_scores:
+            return False
+        seconds = window.end - max(self._looked_at, window.start)
+        utterance.looked = True
+        self._looked_at = max(self._looked_at, window.end)
+        return self.language.hear(heard.language_scores, max(seconds, 0.1))
 
     def _take(self, utterance: Utterance, window: Window, words: tuple[Word, ...]) -> None:
         floor = max(self._frontier, utterance.start - _LEAD)

@@ -82,9 +82,7 @@ class MeetingCaptioner:
     def close(self) -> None:
         """The meeting is over: every track ends where its audio does."""
         for track, line in self._lines.items():
-            if not line.closed:
-                self.track_closed(track, line.captioner.audio_end)
-            self._collect(line)
+            self.track_closed(track, line.captioner.audio_end)
 
     def hypothesis(self, window: Window, heard: Hypothesis) -> None:
         line = self._lines[window.track]

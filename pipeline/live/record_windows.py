@@ -1,7 +1,7 @@
 """What is recognised once more as a whole for the record, after its speech has ended."""
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipeline.domain import Caption, RecordText, TrackId, UtteranceId, Window, WindowKind, Word
 
@@ -16,6 +16,8 @@ class _Span:
     start: float
     end: float
     language: str
+    lead: float = _LEAD
+    trail: float = _TRAIL
 
 
 @dataclass(slots=True)
@@ -47,9 +49,11 @@ class RecordWindows:
             joins = span.start - growing.end < self.join and span.end - growing.start <= self.longest
             if joins and span.language == growing.language:
                 names = growing.utterances + span.utterances
-                self._growing = _Span(names, growing.start, max(span.end, growing.end), span.language)
+                self._growing = replace(growing, utterances=names, end=max(span.end, growing.end))
                 return
-            self._ready.append(growing)
+            between = max(0.0, span.start - growing.end)  # neither window hears the words of the other
+            self._ready.append(replace(growing, trail=min(_TRAIL, between)))
+            span = replace(span, lead=min(_LEAD, between))
         self._growing = span
 
     def quiet(self, until: float) -> None:
@@ -74,8 +78,8 @@ class RecordWindows:
             track=self.track,
             utterance=span.utterances[0],
             kind=WindowKind.RECORD,
-            start=max(span.start - _LEAD, 0.0),
-            end=span.end + _TRAIL,
+            start=max(span.start - span.lead, 0.0),
+            end=span.end + span.trail,
             languages=(span.language,),
             language=span.language,
             glossary=glossary,

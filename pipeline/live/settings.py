@@ -21,11 +21,11 @@ class LiveSettings:
     """
 
     step: float = 0.4
-    window: float = 8.0
-    keep: float = 4.5
-    margin: float = 0.4
-    doubt: float = 0.4
-    sure: float = 0.5
+    window: float = 10.0
+    keep: float = 7.0
+    margin: float = 0.25
+    doubt: float = 0.8
+    sure: float = 0.6
     join: float = 1.5
     soft_utterance: float = 12.0
     hard_utterance: float = 24.0

@@ -11,7 +11,9 @@
    only one of the two texts may have a capital there; all other diacritics are kept.
 7. All other punctuation separates words and is left out.
 
-``en-1`` is ``EnglishTextNormalizer`` of whisper-normalizer (Whisper's own), with apostrophes made plain before.
+``en-1`` is ``EnglishTextNormalizer`` of whisper-normalizer (Whisper's own). Before it apostrophes are made plain, and
+the verbs of old verse written out, which it would take for contractions and saints: ``tatter'd`` is ``tattered``,
+``feed'st`` is ``feedst``. After it numbers are compared digit by digit, since it joins digits said one by one.
 
 ``loose``: rules 1 and 4 to 7 of ``fr-1``, for any language; only to find the same word in two texts, never for a WER.
 """
@@ -34,14 +36,24 @@ _CLOCK = re.compile(r"\b(\d{1,2})\s?h\s?(\d{2})?\b")
 _ORDINAL = re.compile(r"\b(\d+)\s?(?:e|è|ème|eme|ième|ieme)\b")
 _FIRST = re.compile(r"\b1(er|ère|re)\b")
 _DECIMAL = re.compile(r"(\d+)([.,])(\d+)")
+_PRONOUNS = "you|they|she|who|how|that|there|what|where|this|when|why"
+_OLD_PAST = re.compile(rf"\b(?!(?:{_PRONOUNS})')([a-z]{{3,}})'d\b", re.IGNORECASE)
+_OLD_SECOND = re.compile(r"(?<=[a-z])'st\b", re.IGNORECASE)
+_DIGIT_WORDS = {"one": "1"}  # the normaliser leaves it as it is where no other number is near
 _PLURALS = {"cents": "cent", "vingts": "vingt", "millions": "million", "milliards": "milliard"}
 
 
 def normalise(text: str, language: str) -> list[str]:
     """The words of a text as they are compared in a WER."""
     if language.startswith("en"):
-        return _english()(text.translate(_APOSTROPHES)).split()
+        return english(text)
     return french(text)
+
+
+def english(text: str) -> list[str]:
+    text = _OLD_SECOND.sub("st", _OLD_PAST.sub(r"\1ed", text.translate(_APOSTROPHES)))
+    words = _english()(text).split()
+    return [piece for word in words for piece in (word if word.isdigit() else [_DIGIT_WORDS.get(word, word)])]
 
 
 def french(text: str) -> list[str]:

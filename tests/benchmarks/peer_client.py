@@ -4,6 +4,7 @@ Runs in the peers' own environment: ``python peer_client.py ws://127.0.0.1:PORT/
 """
 
 import asyncio
+import contextlib
 import json
 import sys
 import time
@@ -14,7 +15,7 @@ import websockets
 
 CHUNK_SECONDS = 0.1
 SILENCE_AFTER = 1.0
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 async def stream(url: str, path: Path, out: Path) -> None:
@@ -30,7 +31,8 @@ async def stream(url: str, path: Path, out: Path) -> None:
                 await asyncio.sleep(max(0.0, begun + number * CHUNK_SECONDS - time.monotonic()))
                 await socket.send(pcm[at : at + step])
             await socket.send(b"")  # the end, in its protocol
-            await asyncio.wait_for(reading, PATIENCE)
+            with contextlib.suppress(TimeoutError):  # it fell that far behind; what it said until now is its result
+                await asyncio.wait_for(reading, PATIENCE)
 
 
 async def _read(socket: websockets.ClientConnection, log, begun: float) -> None:

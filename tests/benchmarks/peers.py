@@ -162,7 +162,10 @@ def as_events(rows: Sequence[dict], truth: Sequence[TrueWord], language: str) ->
 
     It gives no word times; a word gets those of the true word that it is aligned with.
     """
-    states = [(row["at"], _line_words(row), row.get("buffer_transcription", "")) for row in rows]
+    told = [(row["at"], _line_words(row), row.get("buffer_transcription", "")) for row in rows]
+    states = [
+        state for before, state in zip([None, *told], told, strict=False) if not before or before[1:] != state[1:]
+    ]
     final = with_times(states[-1][1] if states else [], truth)
     events: list[Event] = []
     for revision, (at, texts, buffer) in enumerate(states):

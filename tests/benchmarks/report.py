@@ -155,15 +155,11 @@ def _figures_table(results: Results, names: Sequence[str], columns: Sequence[tup
 def rows_table(results: Results) -> str:
     """Every figure of every row, and the command that made it."""
     rows = [
-        (
-            name,
-            row["at"],
-            "; ".join(f"{key} {shown(value)}" for key, value in row["figures"].items()),
-            f"`{row['command']}`",
-        )
+        (name, row["at"], "; ".join(f"{key} {shown(value)}" for key, value in row["figures"].items()), row["command"])
         for name, row in results.items()
+        if not name.startswith("sweep ")
     ]
-    return table(("row", "measured", "figures", "command"), rows)
+    return table(("row", "measured", "figures", "command"), [(*row[:3], f"`{row[3]}`") for row in rows])
 
 
 def draw(results: Mapping[str, Mapping]) -> None:

@@ -104,7 +104,6 @@ def _rest() -> list[Target]:
             "offline time over the batched pipeline's", "offline-greffier", "time_over_batched", most=1, unit="times"
         ),
         Target("offline WER over the batched pipeline's", "offline-greffier", "wer_over_batched", most=1, unit="times"),
-        Target("overload: unmarked loss of finals", "overload-16", "finals_lost", most=0),
     ]
 
 

@@ -140,10 +140,11 @@ def test_forced_text_is_continued_as_the_plain_model_continues_it(
     forced = tokens.encode(FORCED, "en")
     prompt = tokens.prompt("en", [], forced)
     said = plain.tokens(tokens.exchanged(prompt))
-    assert said[: len(forced)] != forced
+    assert said[: len(forced)] == forced  # read in steps of their own, they are given back with what follows
     continued = tokens.exchanged(exchanged.after_another(tokens.prompt("en", [], []), prompt))
-    assert len(continued) > 10
-    assert continued == said
+    rest = said[len(forced) :]  # ends earlier where the limit counts what was given back
+    assert len(rest) > 20
+    assert continued[: len(rest)] == rest
 
 
 def test_the_usual_number_of_the_start_token_is_told(loaded: tuple[ctranslate2.models.Whisper, int]) -> None:
