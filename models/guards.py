@@ -10,16 +10,17 @@ from pipeline.domain import Word
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """Thresholds; the first three are Whisper's own (Radford et al. 2022, section 4.5).
+    """Thresholds, after Whisper's own (Radford et al. 2022, section 4.5: 0.6, -1 and 2.4).
 
     ``no_speech`` and ``log_probability`` cut a window when both doubt it, or when the mean log-probability alone
-    falls under ``hopeless``. ``compression`` is text bytes over deflated bytes. ``pile`` seconds is the least time
-    three consecutive words take: a path that piles words on one frame has lost the audio.
+    falls under ``hopeless``, where one word alone ("Bonjour !") does not come. ``compression`` is text bytes over
+    deflated bytes. ``pile`` seconds is the least time three consecutive words take: a path that piles words on one
+    frame has lost the audio.
     """
 
-    no_speech: float = 0.6
+    no_speech: float = 0.5
     log_probability: float = -1.0
-    hopeless: float = -1.5
+    hopeless: float = -1.7
     compression: float = 2.4
     pile: float = 0.16
     phrase_log_probability: float = -0.6

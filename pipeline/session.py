@@ -158,6 +158,8 @@ class Session:
         except RecognitionFailed as failure:
             self.totals.failures += 1
             _log.warning("window.failed", extra={"error": type(failure).__name__})
+            if request.window is None:
+                request.cut()  # it failed before it was cut: that counts too, or nothing would ever be given up
             if request.window is not None:
                 self.core.recognition_failed(request.window)
             await asyncio.sleep(_PAUSE_AFTER_FAILURE)

@@ -112,10 +112,3 @@ def _transcript(path: Path) -> dict:
 
 def text_words(texts: Iterable[Text]) -> list[TimedWord]:
     return sorted(chain.from_iterable(text.words for text in texts), key=lambda word: word.start)
-
-
-def spread(text: str, start: float, end: float) -> tuple[TimedWord, ...]:
-    """The words of a text without word times, at even distances between two times."""
-    pieces = text.split()
-    step = (end - start) / max(len(pieces), 1)
-    return tuple(TimedWord(f" {piece}", start + i * step, start + (i + 1) * step) for i, piece in enumerate(pieces))

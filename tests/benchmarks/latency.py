@@ -153,3 +153,19 @@ def _last_true(last: int, utterance: int, heard: Sequence[Heard], pairs: dict[in
         if place >= 0 and heard[place].utterance == utterance and place in pairs:
             return min([pairs[place] + back, *(true - 1 for true in following)])
     return None
+
+
+def with_times(texts: Sequence[str], truth: Sequence[TrueWord]) -> list[TimedWord]:
+    """Words without times, or with poor ones, given those of the true words that they are aligned with."""
+    tokens = [(place, token) for place, text in enumerate(texts) for token in loose(text)]
+    times: dict[int, tuple[float, float]] = {}
+    for step in align([word.text for word in truth], [token for _, token in tokens]):
+        if step.kind in {"equal", "substitute"}:
+            for true, mine in zip(step.reference, step.hypothesis, strict=True):
+                times.setdefault(tokens[mine][0], (truth[true].start, truth[true].end))
+    timed, at = [], 0.0
+    for place, text in enumerate(texts):
+        start, end = times.get(place, (at, at))
+        timed.append(TimedWord(text, start, end))
+        at = end
+    return timed

@@ -65,8 +65,9 @@ def at_level(samples: Samples, dbfs: float) -> Samples:
 def room_noise(seconds: float, seed: int, dbfs: float = NOISE_DBFS) -> Samples:
     """Sound of a real kitchen, from a place of its own for each seed, repeated where it is too short."""
     kitchen = decode(load_clips()["ns_kitchen2min"])
-    begin = np.random.default_rng(seed).integers(len(kitchen))
-    noise = np.take(kitchen, np.arange(begin, begin + round(seconds * SAMPLE_RATE)), mode="wrap")
+    wanted = round(seconds * SAMPLE_RATE)
+    begin = np.random.default_rng(seed).integers(max(len(kitchen) - wanted, 1))
+    noise = np.take(kitchen, np.arange(begin, begin + wanted), mode="wrap")
     gain = 10 ** (dbfs / 20) * 32768 / max(np.sqrt((noise.astype(np.float64) ** 2).mean()), 1e-9)
     return np.clip(np.round(noise * gain), -32768, 32767).astype(np.int16)
 
@@ -146,7 +147,7 @@ def noise_tracks(count: int, seconds: float) -> list[TrackFile]:
     """Open microphones in rooms where nobody speaks."""
     tracks = []
     for seed in range(count):
-        path = _path(f"room{seed:03d}", [f"{seconds:.3f}", f"{NOISE_DBFS}"])
+        path = _path(f"room{seed:03d}", ["whole", f"{seconds:.3f}", f"{NOISE_DBFS}"])
         if not path.is_file():
             write_wav(path, room_noise(seconds, seed))
         tracks.append(TrackFile(path, seconds))

@@ -24,13 +24,12 @@ from tests.benchmarks import meetings, report, yardstick
 from tests.benchmarks.corpus import cache_folder, speech_seconds
 from tests.benchmarks.events import Event, TimedWord, caption_words
 from tests.benchmarks.integrity import find_violations, measure_erasure, update_intervals
-from tests.benchmarks.latency import Latencies, TrueWord, measure_track, percentile
+from tests.benchmarks.latency import Latencies, TrueWord, measure_track, percentile, with_times
 from tests.benchmarks.measures import Figures
 from tests.benchmarks.mixing import TrackFile
-from tests.benchmarks.normalise import loose
 from tests.benchmarks.replay import replay
 from tests.benchmarks.scenarios import SPEECH, Row
-from tests.benchmarks.score import Errors, add_up, align, score_placed
+from tests.benchmarks.score import Errors, add_up, score_placed
 from tests.benchmarks.targets import shown
 from tests.benchmarks.truth import speech_in, truth_of
 
@@ -182,21 +181,6 @@ def as_events(rows: Sequence[dict], truth: Sequence[TrueWord], language: str) ->
 def _line_words(row: dict) -> list[str]:
     text = " ".join(line.get("text") or "" for line in row["lines"] if line.get("speaker") != -2)
     return [f" {word}" for word in text.split()]
-
-
-def with_times(texts: Sequence[str], truth: Sequence[TrueWord]) -> list[TimedWord]:
-    tokens = [(place, token) for place, text in enumerate(texts) for token in loose(text)]
-    times: dict[int, tuple[float, float]] = {}
-    for step in align([word.text for word in truth], [token for _, token in tokens]):
-        if step.kind in {"equal", "substitute"}:
-            for true, mine in zip(step.reference, step.hypothesis, strict=True):
-                times.setdefault(tokens[mine][0], (truth[true].start, truth[true].end))
-    timed, at = [], 0.0
-    for place, text in enumerate(texts):
-        start, end = times.get(place, (at, at))
-        timed.append(TimedWord(text, start, end))
-        at = end
-    return timed
 
 
 # --- figures ----------------------------------------------------------------------------------------------

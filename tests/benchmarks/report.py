@@ -72,10 +72,11 @@ def derive(results: Results) -> None:
     _compare(results, "glossary", "glossary-without", "recall", "recall_gained")
     for language in ("fr", "en"):
         _compare(results, "glossary", "glossary-without", f"wer_live_{language}", f"wer_lost_{language}")
-    if "offline-greffier" in results and "offline-batched" in results:
-        mine, theirs = (results[name]["figures"] for name in ("offline-greffier", "offline-batched"))
-        mine["time_over_batched"] = mine["wall_s"] / theirs["wall_s"]
-        mine["wer_over_batched"] = mine["wer_fr"] / theirs["wer_fr"]
+    for name, base in (("batched", "offline-batched-word-times"), ("batched_without_word_times", "offline-batched")):
+        if "offline-greffier" in results and base in results:
+            mine, theirs = (results[row]["figures"] for row in ("offline-greffier", base))
+            mine[f"time_over_{name}"] = mine["wall_s"] / theirs["wall_s"]
+            mine[f"wer_over_{name}"] = mine["wer_fr"] / theirs["wer_fr"]
 
 
 def _compare(results: Results, row: str, base: str, figure: str, name: str) -> None:

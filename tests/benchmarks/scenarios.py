@@ -1,9 +1,12 @@
 """What ``make bench`` runs: each scenario returns rows of figures, each with the command that made it."""
 
+import json
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from api.settings import read_settings
 from tests.benchmarks import meetings, offline, quiet_speech, scripted
 from tests.benchmarks.corpus import cache_folder, counted_clips
 from tests.benchmarks.events import caption_words
@@ -55,6 +58,21 @@ def run_yardstick() -> list[Row]:
             figures[f"wer_{'vad' if vad else 'plain'}_{language}"] = errors.rate
             figures[f"words_{language}"] = errors.words
     return [Row("yardstick", "python -m tests.benchmarks.yardstick", figures)]
+
+
+def run_calibration() -> list[Row]:
+    """What the calibration chose for this machine; its words go where the command stands."""
+    settings = read_settings(os.environ)
+    path = settings.cache / "calibration.json"
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    rows = []
+    for number, chosen in enumerate((value for value in kept.values() if isinstance(value, dict)), start=1):
+        figures = {name: value for name, value in chosen.items() if isinstance(value, int | float)}
+        words = ", ".join(str(value) for value in chosen.values() if isinstance(value, str))
+        rows.append(
+            Row(f"calibration-{number}" if number > 1 else "calibration", f"greffier doctor ({words})", figures)
+        )
+    return rows
 
 
 def run_one() -> list[Row]:
@@ -189,6 +207,7 @@ def run_offline() -> list[Row]:
 
 SCENARIOS = (
     Scenario("yardstick", 10, run_yardstick),
+    Scenario("calibration", 1, run_calibration),
     Scenario("talkers-1", 180, run_one),
     Scenario("talkers-4", 175, run_four),
     Scenario("talkers-8", 620, run_eight),

@@ -41,8 +41,6 @@ from pipeline.domain import (
 )
 from pipeline.export.event import caption_event
 from pipeline.live.meeting import MeetingCaptioner
-from pipeline.live.policies import AlignAtt
-from pipeline.live.settings import LiveSettings
 from pipeline.session import Session
 from pipeline.store.memory import MemoryTranscriptStore
 from pipeline.store.spool import AudioSpool
@@ -116,8 +114,7 @@ async def hold_meeting(monologues: Sequence[Monologue], speed: float, file: Text
     def now() -> float:
         return (time.monotonic() - begun) * speed
 
-    settings = LiveSettings()
-    core = MeetingCaptioner(settings, ("en",), lambda: AlignAtt(settings.margin))
+    core = MeetingCaptioner(languages=("en",))
     bus, memory = MemoryAudioBus(), AudioSpool()
     engine = FarScript({each.track.id: each.words for each in monologues}, speed)
     async with Batcher(engine) as recognizer:

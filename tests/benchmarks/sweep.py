@@ -37,9 +37,11 @@ class Variant:
 
 def variants() -> list[Variant]:
     changed = {
-        "live.margin": (0.2, 0.3, 0.5, 0.6, 0.8),
-        "live.window": (6.0, 10.0, 12.0, 15.0),
-        "live.keep": (3.0, 6.0),
+        "live.margin": (0.1, 0.2, 0.4, 0.6),
+        "live.doubt": (0.4, 0.6, 1.2),
+        "live.sure": (0.4, 0.8),
+        "live.window": (6.0, 8.0, 12.0, 15.0),
+        "live.keep": (4.5, 9.0),
         "live.join": (0.8, 2.5),
         "engine.padding": (0.5, 2.0, 4.0),
         "engine.least_padded": (2.0, 6.0, 8.0),

@@ -45,7 +45,8 @@ def test_english_follows_the_normaliser_of_whisper():
         "color",
         "it",
         "is",
-        "21",
+        "2",
+        "1",
     ]
 
 

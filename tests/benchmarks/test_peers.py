@@ -1,8 +1,8 @@
 """Answers of another captioner as an event log."""
 
 from tests.benchmarks.integrity import find_violations
-from tests.benchmarks.latency import TrueWord, measure_track
-from tests.benchmarks.peers import as_events, with_times
+from tests.benchmarks.latency import TrueWord, measure_track, with_times
+from tests.benchmarks.peers import as_events
 
 TRUTH = [TrueWord("ask", 0.0, 0.5), TrueWord("not", 0.5, 1.0), TrueWord("what", 1.0, 1.5)]
 

@@ -35,7 +35,13 @@ def test_what_both_scores_doubt_is_cut() -> None:
 
 
 def test_what_is_hopeless_is_cut_whatever_the_other_score_says() -> None:
-    assert doubted(" Le vent se lève.", 0.0, -1.6, GUARDS)
+    assert doubted(" Le vent se lève.", 0.0, -1.8, GUARDS)
+
+
+def test_what_was_measured_on_a_word_alone_and_on_noise_is_told_apart() -> None:
+    assert not doubted(" Bonjour !", 0.011, -1.515, GUARDS)  # fr_linto_bonjour
+    assert doubted(" Happy Halloween on this.", 0.577, -1.075, GUARDS)  # ns_sb_noise5
+    assert doubted(" Yeah, we're gonna let this happen.", 0.55, -1.11, GUARDS)
 
 
 def test_a_loop_is_cut_and_a_repeated_word_is_not() -> None:

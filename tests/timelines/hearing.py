@@ -1,4 +1,4 @@
-"""A recogniser that is always right, for timelines: it hears what is said in a window, in the language it is said in."""
+"""A recogniser that is always right, for timelines: it hears what is said in a window, and in which language."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,15 +26,13 @@ class Hearing:
     def hear(self, window: Window) -> Hypothesis:
         done = window.prefix[-1].end if window.prefix else float("-inf")
         said = [one for one in self.script.get(window.track, ()) if window.start <= one.word.start < window.end]
-        spoken = {name: 0.0 for name in window.languages}
+        spoken = dict.fromkeys(window.languages, 0.0)
         for one in said:
             spoken[one.language] = spoken.get(one.language, 0.0) + one.word.end - one.word.start
         total = sum(spoken.values())
         scores = tuple((name, spoken[name] / total if total else 0.0) for name in window.languages)
         language = window.language or max(scores, key=lambda pair: pair[1])[0]
-        words = tuple(
-            _heard(one, language, window.end) for one in said if (one.word.start + one.word.end) / 2 > done
-        )
+        words = tuple(_heard(one, language, window.end) for one in said if (one.word.start + one.word.end) / 2 > done)
         asked = window.detect_language or window.language is None
         return Hypothesis(words, language, scores if asked and total else ())
 

@@ -22,7 +22,7 @@ from pipeline.domain import (
     Word,
 )
 from pipeline.live.meeting import MeetingCaptioner
-from tests.timelines.hearing import Hearing, Said
+from tests.timelines.hearing import Said
 from tests.timelines.laws import Witness
 
 ROUNDS = 1000
@@ -113,7 +113,8 @@ class Player:
 
     def ends(self, track: TrackId, at: float) -> None:
         """Speech is over now, since ``at``."""
-        self.core.audio_until(track, self.now) if track in self.sending else None
+        if track in self.sending:
+            self.core.audio_until(track, self.now)
         self.witness.speech_ended(track, at)
         self.core.speech_ended(track, at)
         self.sending.discard(track)
@@ -182,7 +183,3 @@ def speech(track: TrackId, start: float, end: float) -> tuple[Moment, Moment]:
         Moment(start + ONSET, lambda player: player.starts(track, start)),
         Moment(end + HANG, lambda player: player.ends(track, end)),
     )
-
-
-def hearing(script: dict[TrackId, list[Said]]) -> Hearing:
-    return Hearing(script)

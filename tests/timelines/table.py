@@ -18,7 +18,8 @@
     gap    anne 3.0 4.0               in order of their start
     record anne Good morning.         in order of their recognition
 
-A track opens by itself before it first appears. Two spaces or more separate columns.
+A track opens by itself before it first appears. Two spaces or more separate columns. In what is expected, ``word?``
+was heard in the wrong language, and ``word~1.500`` is the beginning of a word that audio ending at 1.5 s cut off.
 """
 
 import re
@@ -62,9 +63,7 @@ class Timeline:
     expected: list[str] = field(default_factory=list)
 
     def play(self) -> Player:
-        recogniser = Recogniser(
-            **self.recogniser, busy=tuple(self.spans["busy"]), failing=tuple(self.spans["failing"])
-        )
+        recogniser = Recogniser(**self.recogniser, busy=tuple(self.spans["busy"]), failing=tuple(self.spans["failing"]))
         core = MeetingCaptioner(SETTINGS, self.languages, LocalAgreement if self.local_agreement else None)
         player = Player(core, Hearing(self.script), recogniser)
         player.play(self.moments)

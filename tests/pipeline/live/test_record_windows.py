@@ -1,0 +1,139 @@
+"""What is recognised once more as a whole: neighbours joined, up to what one window holds."""
+
+import pytest
+
+from pipeline.domain import Caption, TrackId, UtteranceId, Window, WindowKind, Word
+from pipeline.live.record_windows import RecordWindows
+
+TRACK = TrackId("anne")
+
+
+def windows(join: float = 1.5, longest: float = 20.0) -> RecordWindows:
+    return RecordWindows(TRACK, join, longest)
+
+
+def finish(record: RecordWindows, number: int, start: float, end: float, language: str = "fr") -> None:
+    words = (Word(f" word{number}", start, end),)
+    record.finished(start, Caption(TRACK, UtteranceId(f"u{number}"), 1, True, language, words))
+
+
+def take(record: RecordWindows, not_before: float = 0.0) -> Window:
+    window = record.window_to_recognize((), not_before)
+    assert window is not None
+    return window
+
+
+def test_neighbours_are_joined_and_asked_for_once_it_is_quiet() -> None:
+    record = windows()
+    finish(record, 1, 1.0, 3.0)
+    finish(record, 2, 4.0, 5.0)
+    record.quiet(6.0)
+    assert not record.wanted
+    record.quiet(6.5)
+    assert record.wanted
+    window = record.window_to_recognize(("Greffier",), 0.0)
+    assert window == Window(
+        TRACK, UtteranceId("u1"), WindowKind.RECORD, 0.7, 5.3, ("fr",), "fr", glossary=("Greffier",)
+    )
+    text = record.recognized(window, (Word(" all", 1.0, 5.0),))
+    assert text is not None
+    assert text.utterances == (UtteranceId("u1"), UtteranceId("u2"))
+    assert record.idle
+
+
+def test_a_long_pause_or_another_language_or_a_full_window_begins_the_next() -> None:
+    record = windows()
+    finish(record, 1, 0.0, 2.0)
+    finish(record, 2, 4.0, 6.0)
+    finish(record, 3, 6.5, 7.0, "en")
+    finish(record, 4, 7.1, 26.0, "en")
+    finish(record, 5, 26.5, 27.5, "en")
+    record.quiet(99.0)
+    spans = []
+    while record.wanted:
+        window = take(record)
+        spans.append((window.start, window.end))
+        record.recognized(window, ())
+    assert [start for start, _ in spans] == [0.0, 3.7, pytest.approx(6.2), 26.2]
+    assert spans[0][1] == 2.3
+
+
+def test_windows_that_touch_do_not_hear_each_others_words() -> None:
+    record = windows(longest=5.0)
+    finish(record, 1, 1.0, 5.0)
+    finish(record, 2, 5.0, 8.0)
+    record.quiet(99.0)
+    first = take(record)
+    record.recognized(first, ())
+    second = take(record)
+    assert (first.start, first.end) == (0.7, 5.0)
+    assert (second.start, second.end) == (5.0, 8.3)
+
+
+def test_what_said_nothing_or_is_longer_than_a_window_is_not_asked_for() -> None:
+    record = windows()
+    record.finished(0.0, Caption(TRACK, UtteranceId("u0"), 1, True, "fr", ()))
+    finish(record, 1, 0.0, 21.0)
+    record.quiet(99.0)
+    assert record.idle
+    assert record.needed_from is None
+    assert record.window_to_recognize((), 0.0) is None
+
+
+def test_only_one_window_is_on_its_way() -> None:
+    record = windows()
+    finish(record, 1, 0.0, 1.0)
+    finish(record, 2, 9.0, 10.0)
+    record.quiet(99.0)
+    window = take(record)
+    assert not record.wanted
+    assert record.window_to_recognize((), 0.0) is None
+    record.recognized(window, ())
+    assert take(record).utterance == "u2"
+
+
+def test_a_window_that_fails_is_asked_for_once_more() -> None:
+    record = windows()
+    finish(record, 1, 0.0, 1.0)
+    finish(record, 2, 9.0, 10.0)
+    record.quiet(99.0)
+    record.failed(take(record))
+    again = take(record)
+    assert again.utterance == "u1"
+    record.failed(again)
+    record.failed(take(record))
+    assert take(record).utterance == "u2"
+
+
+def test_answers_to_other_windows_change_nothing() -> None:
+    record = windows()
+    finish(record, 1, 0.0, 1.0)
+    record.quiet(99.0)
+    window = take(record)
+    other = Window(TRACK, UtteranceId("u9"), WindowKind.RECORD, 0.0, 1.0, ("fr",), "fr")
+    record.failed(other)
+    assert record.recognized(other, ()) is None
+    assert record.recognized(window, ()) is not None
+    assert record.recognized(window, ()) is None
+
+
+def test_audio_is_needed_as_long_as_a_window_may_want_it() -> None:
+    record = windows()
+    finish(record, 1, 2.0, 3.0)
+    assert record.needed_from == pytest.approx(1.7)
+    record.quiet(99.0)
+    assert record.needed_from == pytest.approx(1.7)
+    record.recognized(take(record), ())
+    assert record.needed_from is None
+
+
+def test_a_window_whose_audio_is_gone_is_given_up_and_the_next_has_its_full_chance() -> None:
+    record = windows()
+    finish(record, 1, 0.0, 1.0)
+    finish(record, 2, 9.0, 10.0)
+    record.quiet(99.0)
+    record.failed(take(record))
+    window = take(record, not_before=5.0)
+    assert window.utterance == "u2"
+    record.failed(window)
+    assert take(record, not_before=5.0).utterance == "u2"
