@@ -118,7 +118,8 @@ class TrackCaptioner:
         if utterance.end is not None:
             return WindowKind.FINAL
         fresh = self._audio_until - max(utterance.heard, utterance.start)
-        return WindowKind.LIVE if fresh >= self.settings.step else None
+        least = self.settings.step if utterance.heard else max(self.settings.step, self.settings.first)
+        return WindowKind.LIVE if fresh >= least else None
 
     def window_to_recognize(self, not_before: float = 0.0) -> Window | None:
         """The wanted window with the newest audio; it is then on its way until its hypothesis comes back.

@@ -8,6 +8,7 @@ class LiveSettings:
     """All in seconds of audio.
 
     step: least new audio between two windows of one track.
+    first: least audio of an utterance before its first window; on less, recognisers guess.
     window: longest live window; older committed words leave it, with their audio.
     keep: how much audio stays in a window that had to be shortened.
     margin: words that end closer than this to the end of the audio stay in the tail.
@@ -21,11 +22,12 @@ class LiveSettings:
     """
 
     step: float = 0.4
+    first: float = 0.7
     window: float = 10.0
     keep: float = 7.0
-    margin: float = 0.25
-    doubt: float = 0.8
-    sure: float = 0.6
+    margin: float = 0.35
+    doubt: float = 0.9
+    sure: float = 0.7
     join: float = 1.5
     soft_utterance: float = 12.0
     hard_utterance: float = 24.0

@@ -43,7 +43,16 @@ from pipeline.store.spool import AudioSpool, SpoolSettings
 
 ANNE, BILAL = TrackId("anne"), TrackId("bilal")
 SETTINGS = LiveSettings(
-    step=0.5, window=8.0, keep=4.0, margin=0.5, doubt=0.5, sure=0.5, join=1.5, record_join=1.5, record_window=20.0
+    step=0.5,
+    first=0.5,
+    window=8.0,
+    keep=4.0,
+    margin=0.5,
+    doubt=0.5,
+    sure=0.5,
+    join=1.5,
+    record_join=1.5,
+    record_window=20.0,
 )
 BATCHES = BatchSettings(callers=2, batch=8, record_batch=2, gather=0.0005, calm=0.01, stall=0.05)
 FRAME = 0.5

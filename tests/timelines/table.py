@@ -38,6 +38,7 @@ FOLDER = Path(__file__).parent
 
 SETTINGS = LiveSettings(
     step=0.5,
+    first=0.5,
     window=8.0,
     keep=4.0,
     margin=0.5,

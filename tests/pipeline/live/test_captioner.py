@@ -1,5 +1,7 @@
 """One track: which window is asked for, and what is shown once its words are known."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.domain import Caption, Hypothesis, TrackId, Window, WindowKind, Word
@@ -10,6 +12,7 @@ from pipeline.live.settings import LiveSettings
 
 SETTINGS = LiveSettings(
     step=0.5,
+    first=0.5,
     window=8.0,
     keep=4.0,
     margin=0.5,
@@ -79,6 +82,16 @@ def test_a_window_is_wanted_once_there_is_a_step_of_new_audio() -> None:
     window = cut(track)
     assert (window.start, window.end, window.kind) == (0.7, 1.5, WindowKind.LIVE)
     assert (window.language, window.prefix) == ("en", ())
+
+
+def test_the_first_window_of_an_utterance_waits_for_more_audio() -> None:
+    track = captioner()
+    track.settings = replace(SETTINGS, first=1.0)
+    track.speech_started(1.0)
+    track.audio_until(1.9)
+    assert track.wanted() is None
+    track.audio_until(2.0)
+    assert track.wanted() is WindowKind.LIVE
 
 
 def test_one_window_at_a_time_is_on_its_way() -> None:

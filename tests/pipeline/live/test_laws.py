@@ -16,6 +16,7 @@ from tests.timelines.player import Ears, Moment, Player, Recogniser, speech, spo
 
 LIVE = LiveSettings(
     step=0.5,
+    first=0.5,
     window=5.0,
     keep=3.0,
     margin=0.4,

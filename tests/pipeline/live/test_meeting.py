@@ -7,7 +7,9 @@ from pipeline.live.meeting import MeetingCaptioner
 from pipeline.live.settings import LiveSettings
 
 ANNE, BILAL = TrackId("anne"), TrackId("bilal")
-SETTINGS = LiveSettings(step=0.5, window=8.0, keep=4.0, margin=0.5, doubt=0.5, sure=0.5, join=1.5, record_join=1.5)
+SETTINGS = LiveSettings(
+    step=0.5, first=0.5, window=8.0, keep=4.0, margin=0.5, doubt=0.5, sure=0.5, join=1.5, record_join=1.5
+)
 
 
 def track(name: TrackId, *languages: str) -> Track:
