@@ -179,19 +179,20 @@ class WhisperEngine:
                 row.language = max(row.scores, key=lambda pair: pair[1])[0]
 
     def _generate(self, rows: list[_Row], encoded: ctranslate2.StorageView, padded: float) -> None:
-        prompts = [self.tokens.prompt(row.language, row.context, row.forced) for row in rows]
+        record = rows[0].window.kind is WindowKind.RECORD
+        # With timestamps Whisper skips less of a long window (docs/benchmarks.md).
+        prompts = [self.tokens.prompt(row.language, row.context, row.forced, timestamps=record) for row in rows]
         length = len(prompts[0])
         extra = int(bool(rows[0].forced))
         if extra:
             # The first prompt of a batch tells CTranslate2 whether timestamps are wanted: it must end with
             # <|notimestamps|>, which a prompt with forced text does not.
-            leader = self.tokens.prompt(rows[0].language, rows[0].context, [])[:-1]
+            leader = self.tokens.prompt(rows[0].language, rows[0].context)[:-1]
             leader += [self.tokens.no_timestamps] * (length - len(leader))
             prompts.insert(0, leader)
             encoded = _with_empty_row(encoded)
         fresh = max(row.fresh for row in rows)
         cap = int(self.settings.tokens_per_second * fresh) + self.settings.tokens_more
-        record = rows[0].window.kind is WindowKind.RECORD
         results = self._model.generate(
             encoded,
             prompts,

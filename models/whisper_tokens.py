@@ -54,10 +54,13 @@ class WhisperTokens:
             [tokenizer.sot, tokenizer.language, tokenizer.transcribe] if self._multilingual else [tokenizer.sot]
         )
 
-    def prompt(self, language: str, before: Sequence[int], forced: Sequence[int]) -> list[int]:
-        """All that the decoder is given: earlier text, the task, the forced text."""
+    def prompt(
+        self, language: str, before: Sequence[int], forced: Sequence[int] = (), timestamps: bool = False
+    ) -> list[int]:
+        """All that the decoder is given: earlier text, the task, the forced text; or that timestamps are wanted."""
         context = [self._previous, *before] if before else []
-        return self.exchanged(context) + self.task(language) + [self.no_timestamps] + self.exchanged(forced)
+        task = self.task(language) if timestamps else [*self.task(language), self.no_timestamps]
+        return self.exchanged(context) + task + self.exchanged(forced)
 
     def exchanged(self, tokens: Sequence[int]) -> list[int]:
         """``tokens`` with ids 0 and ``<|startoftranscript|>`` exchanged; its own inverse."""

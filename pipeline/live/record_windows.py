@@ -8,6 +8,7 @@ from pipeline.domain import Caption, RecordText, TrackId, UtteranceId, Window, W
 _LEAD = 0.3
 _TRAIL = 0.3
 _ATTEMPTS = 2
+_LEAST_SHARE = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class _Span:
     start: float
     end: float
     language: str
+    words: int
     lead: float = _LEAD
     trail: float = _TRAIL
 
@@ -41,7 +43,7 @@ class RecordWindows:
         """An utterance that began at ``start`` has its final."""
         if not final.words:
             return
-        span = _Span((final.utterance,), start, final.words[-1].end, final.language)
+        span = _Span((final.utterance,), start, final.words[-1].end, final.language, len(final.words))
         if span.end - span.start > self.longest:
             return
         growing = self._growing
@@ -49,7 +51,8 @@ class RecordWindows:
             joins = span.start - growing.end < self.join and span.end - growing.start <= self.longest
             if joins and span.language == growing.language:
                 names = growing.utterances + span.utterances
-                self._growing = replace(growing, utterances=names, end=max(span.end, growing.end))
+                words = growing.words + span.words
+                self._growing = replace(growing, utterances=names, end=max(span.end, growing.end), words=words)
                 return
             between = max(0.0, span.start - growing.end)  # neither window hears the words of the other
             self._ready.append(replace(growing, trail=min(_TRAIL, between)))
@@ -88,11 +91,13 @@ class RecordWindows:
         return window
 
     def recognized(self, window: Window, words: tuple[Word, ...]) -> RecordText | None:
-        """The record text of the window in flight."""
+        """The record text of the window in flight; none when it skips too much of what was captioned."""
         if self._in_flight is None or self._in_flight[0] != window:
             return None
         span = self._in_flight[1]
         self._in_flight, self._attempts = None, 0
+        if len(words) < _LEAST_SHARE * span.words:
+            return None
         return RecordText(self.track, span.utterances, span.language, words)
 
     def failed(self, window: Window) -> None:

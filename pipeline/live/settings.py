@@ -25,9 +25,9 @@ class LiveSettings:
     first: float = 0.7
     window: float = 10.0
     keep: float = 7.0
-    margin: float = 0.35
-    doubt: float = 0.9
-    sure: float = 0.7
+    margin: float = 0.3
+    doubt: float = 0.8
+    sure: float = 0.5
     join: float = 1.5
     soft_utterance: float = 12.0
     hard_utterance: float = 24.0

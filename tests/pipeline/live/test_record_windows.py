@@ -35,7 +35,7 @@ def test_neighbours_are_joined_and_asked_for_once_it_is_quiet() -> None:
     assert window == Window(
         TRACK, UtteranceId("u1"), WindowKind.RECORD, 0.7, 5.3, ("fr",), "fr", glossary=("Greffier",)
     )
-    text = record.recognized(window, (Word(" all", 1.0, 5.0),))
+    text = record.recognized(window, (Word(" word1", 1.0, 3.0), Word(" word2", 4.0, 5.0)))
     assert text is not None
     assert text.utterances == (UtteranceId("u1"), UtteranceId("u2"))
     assert record.idle
@@ -112,9 +112,20 @@ def test_answers_to_other_windows_change_nothing() -> None:
     window = take(record)
     other = Window(TRACK, UtteranceId("u9"), WindowKind.RECORD, 0.0, 1.0, ("fr",), "fr")
     record.failed(other)
-    assert record.recognized(other, ()) is None
-    assert record.recognized(window, ()) is not None
-    assert record.recognized(window, ()) is None
+    words = (Word(" word1", 0.0, 1.0),)
+    assert record.recognized(other, words) is None
+    assert record.recognized(window, words) is not None
+    assert record.recognized(window, words) is None
+
+
+def test_a_text_that_skips_a_third_of_what_was_captioned_is_not_used() -> None:
+    record = windows()
+    for number in range(10):
+        finish(record, number, float(number), number + 0.9)
+    record.quiet(99.0)
+    heard = tuple(Word(f" word{number}", float(number), number + 0.9) for number in range(6))
+    assert record.recognized(take(record), heard) is None
+    assert record.idle
 
 
 def test_audio_is_needed_as_long_as_a_window_may_want_it() -> None:
