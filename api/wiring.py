@@ -18,6 +18,9 @@ from pipeline.live.policies import CommitPolicy, LocalAgreement
 from pipeline.live.settings import LiveSettings
 from pipeline.ports import SpeechDetector
 
+_OFFLINE_BATCH = 4
+"""Windows of a recording that go together where the calibration, which wants words soon, says fewer."""
+
 
 @dataclass(slots=True)
 class Recognition:
@@ -52,7 +55,9 @@ def recognition(settings: Settings, progress: Progress) -> Recognition:
 def calibrated_engine(settings: Settings, progress: Progress, record_beam: int) -> tuple[WhisperEngine, int]:
     """The engine for whole recordings, and how many windows it takes at once. Raises ``ModelUnavailable``."""
     folder, chosen = _calibrated(settings, progress)
-    return WhisperEngine(folder, replace(_engine_settings(chosen), record_beam=record_beam)), chosen.batch
+    return WhisperEngine(folder, replace(_engine_settings(chosen), record_beam=record_beam)), max(
+        chosen.batch, _OFFLINE_BATCH
+    )
 
 
 def check_languages(engine: WhisperEngine, languages: tuple[str, ...]) -> None:

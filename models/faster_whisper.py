@@ -51,6 +51,7 @@ class EngineSettings:
     most_forced: int = 24
     tokens_per_second: float = 7.0
     tokens_more: int = 10
+    live_beam: int = 1
     record_beam: int = 5
     guards: Guards = field(default_factory=Guards)
 
@@ -196,7 +197,7 @@ class WhisperEngine:
         results = self._model.generate(
             encoded,
             prompts,
-            beam_size=self.settings.record_beam if record else 1,
+            beam_size=self.settings.record_beam if record else self.settings.live_beam,
             max_length=max(2 * cap, length + cap),
             suppress_tokens=self._suppressed,
             return_scores=True,

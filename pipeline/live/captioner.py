@@ -19,7 +19,8 @@ _COVERED = 0.1
 _LONGEST = 28.0
 """A window never exceeds what Whisper hears (30 s); a lagging track catches up in several."""
 _RECENT = 4.0
-"""The language is looked for in this much of the newest audio of an utterance."""
+_LEAST_LOOK = 1.5
+"""The language is looked for in at most and at least this much of the newest audio of an utterance."""
 _ATTEMPTS = 3
 
 
@@ -150,7 +151,7 @@ class TrackCaptioner:
             languages=self.language.languages,
             language=self.language.current,
             detect_language=detect,
-            detect_from=max(utterance.start - _LEAD, end - _RECENT),
+            detect_from=self._detect_from(utterance, end),
             prefix=tuple(word for word in self._history if word.start >= start),
             glossary=self.glossary,
         )
@@ -219,7 +220,10 @@ class TrackCaptioner:
         seconds = window.end - max(self._looked_at, window.start)
         utterance.looked = True
         self._looked_at = max(self._looked_at, window.end)
-        return self.language.hear(heard.language_scores, max(seconds, 0.1))
+        whole = window.kind is WindowKind.FINAL and not utterance.words
+        if whole:
+            seconds = window.end - utterance.start
+        return self.language.hear(heard.language_scores, max(seconds, 0.1), whole)
 
     def _take(self, utterance: Utterance, window: Window, words: tuple[Word, ...]) -> None:
         floor = max(self._frontier, utterance.start - _LEAD)
@@ -229,7 +233,7 @@ class TrackCaptioner:
             utterance.tail = fresh
             self._finish(utterance, utterance.end)
             return
-        count = utterance.policy.committable(window, fresh)
+        count = 0 if self.language.doubted else utterance.policy.committable(window, fresh)
         changed = count > 0 or fresh[count:] != utterance.tail
         self._commit(utterance, fresh[:count])
         utterance.tail = fresh[count:]
@@ -327,6 +331,11 @@ class TrackCaptioner:
             self._commit(utterance, leaving)
             utterance.tail = tail[len(leaving) :]
             self._publish(utterance, final=False)
+
+    def _detect_from(self, utterance: Utterance, end: float) -> float:
+        """The language is looked for in what is not committed, or in a little more where that is short."""
+        undecided = min(max(self._frontier, end - _RECENT), end - _LEAST_LOOK)
+        return max(utterance.start - _LEAD, undecided)
 
     # --- windows ----------------------------------------------------------------------------------------
 

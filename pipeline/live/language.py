@@ -3,21 +3,27 @@
 import math
 from dataclasses import dataclass, field
 
-_HALF_LIFE = 4.0
-_SWITCH = 1.5
+_HALF_LIFE = 2.0
+_MOST = 3.0
+_SWITCH = 1.0
 _CERTAIN = 0.02
+_DOUBT = 0.7
+_SURE = 0.85
+_ENOUGH = 1.0
 
 
 @dataclass(slots=True)
 class LanguageTracker:
     """Follows one participant among the declared ``languages``, the first preferred.
 
-    Every look at ``seconds`` of speech adds its log-probability ratio, and older looks fade by half every
-    four seconds of speech; another language takes over when the evidence for it is ``_SWITCH`` ahead.
+    Every look at ``seconds`` of speech adds its log-probability ratio; older looks fade by half every two seconds of
+    speech and never weigh more than ``_MOST``; another language takes over when it is ``_SWITCH`` ahead.
+    ``doubted`` says that the last look spoke for another language: what was heard since had better wait.
     """
 
     languages: tuple[str, ...]
     current: str | None = None
+    doubted: bool = False
     _evidence: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -28,22 +34,33 @@ class LanguageTracker:
     def fixed(self) -> bool:
         return len(self.languages) == 1
 
-    def hear(self, scores: tuple[tuple[str, float], ...], seconds: float) -> bool:
-        """Take the probabilities of one look; True when the language changed from a known one."""
+    def hear(self, scores: tuple[tuple[str, float], ...], seconds: float, whole: bool = False) -> bool:
+        """Take the probabilities of one look; True when the language changed from a known one.
+
+        ``whole`` says that the look was at all of an utterance: a second of speech is then enough to be sure.
+        """
         if self.fixed or not scores:
             return False
         probabilities = dict(scores)
-        fade = 0.5 ** (seconds / _HALF_LIFE)
-        mean = sum(math.log(probabilities.get(name, 0.0) + _CERTAIN) for name in self.languages) / len(self.languages)
-        weight = min(seconds, 2.0)
-        for name in self.languages:
-            gain = math.log(probabilities.get(name, 0.0) + _CERTAIN) - mean
-            self._evidence[name] = self._evidence.get(name, 0.0) * fade + gain * weight
+        self._weigh(probabilities, seconds)
         best = max(self.languages, key=lambda name: self._evidence[name])
         if self.current is None:
             self.current = best
             return False
-        if best != self.current and self._evidence[best] - self._evidence[self.current] > _SWITCH:
-            self.current = best
-            return True
-        return False
+        likely = max(self.languages, key=lambda name: probabilities.get(name, 0.0))
+        other = likely != self.current
+        self.doubted = other and probabilities[likely] > _DOUBT
+        if whole and other and probabilities[likely] > _SURE and seconds >= _ENOUGH:
+            best = likely
+        elif best == self.current or self._evidence[best] - self._evidence[self.current] <= _SWITCH:
+            return False
+        changed, self.current, self.doubted = best != self.current, best, False
+        return changed
+
+    def _weigh(self, probabilities: dict[str, float], seconds: float) -> None:
+        fade = 0.5 ** (seconds / _HALF_LIFE)
+        logs = {name: math.log(probabilities.get(name, 0.0) + _CERTAIN) for name in self.languages}
+        mean = sum(logs.values()) / len(logs)
+        for name, log in logs.items():
+            weighed = self._evidence.get(name, 0.0) * fade + (log - mean) * min(seconds, 2.0)
+            self._evidence[name] = max(-_MOST / 2, min(_MOST / 2, weighed))

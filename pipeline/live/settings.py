@@ -25,12 +25,12 @@ class LiveSettings:
     first: float = 0.7
     window: float = 10.0
     keep: float = 7.0
-    margin: float = 0.3
-    doubt: float = 0.8
+    margin: float = 0.25
+    doubt: float = 0.75
     sure: float = 0.5
     join: float = 1.5
     soft_utterance: float = 12.0
     hard_utterance: float = 24.0
     record_join: float = 1.5
     record_window: float = 28.0
-    detect_every: float = 3.0
+    detect_every: float = 1.0

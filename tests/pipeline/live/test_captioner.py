@@ -503,6 +503,14 @@ def test_the_language_is_looked_at_first_and_now_and_then() -> None:
     assert cut(track).detect_language, "a new utterance is looked at at once"
 
 
+def test_while_the_language_is_doubted_nothing_is_committed() -> None:
+    track = speaking(4.0, 0.0, "fr", "en")
+    look(track, "bonjour à tous", 0.0, FRENCH)
+    track.audio_until(6.1)
+    (caption,) = look(track, "nothing of", 4.0, (("fr", 0.28), ("en", 0.72)))
+    assert (caption.committed, tail(caption)) == (" bonjour à tous", " nothing of")
+
+
 def test_a_switch_divides_the_utterance_and_hears_the_rest_again() -> None:
     track = speaking(4.0, 0.0, "fr", "en")
     look(track, "bonjour à tous", 0.0, FRENCH)

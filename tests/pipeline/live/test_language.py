@@ -53,6 +53,21 @@ def test_a_short_word_flips_nothing() -> None:
     assert tracker.current == "fr"
 
 
+def test_a_look_that_speaks_for_another_language_is_a_doubt_until_it_is_settled() -> None:
+    tracker = speaking_french()
+    assert not tracker.hear(ENGLISH, 0.5)
+    assert tracker.doubted
+    assert not tracker.hear(FRENCH, 0.5)
+    assert not tracker.doubted
+
+
+def test_a_second_of_speech_that_is_a_whole_utterance_is_enough_to_be_sure() -> None:
+    tracker = speaking_french()
+    assert not tracker.hear(ENGLISH, 0.9, whole=True)
+    assert tracker.hear(ENGLISH, 1.1, whole=True)
+    assert (tracker.current, tracker.doubted) == ("en", False)
+
+
 def test_a_long_look_counts_no_more_than_one_window_can_say() -> None:
     tracker = speaking_french()
     tracker.hear(UNSURE, 2.0)
