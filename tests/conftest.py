@@ -3,9 +3,14 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from api.settings import read_settings
 from models.weights import locate
+
+# How long an example takes says something of the machine, nothing of the code.
+settings.register_profile("greffier", deadline=None)
+settings.load_profile("greffier")
 
 
 @pytest.fixture(scope="session")
