@@ -15,7 +15,9 @@ import psutil
 
 from api.settings import Device, Settings
 from models.cuda import load_cublas
+from models.silero import bundled_model
 from models.weights import flaws
+from pipeline.errors import ModelUnavailable
 
 CALIBRATION_FILE = "calibration.json"
 
@@ -47,7 +49,8 @@ def examine(settings: Settings) -> list[Finding]:
         *_variables(settings),
         _python(),
         *_packages(),
-        *(_weights(model, settings.cache) for model in (settings.model, "silero-vad")),
+        _weights(settings.model, settings.cache),
+        _detector(),
         _processor(Path("/proc/cpuinfo")),
         _cores(Path("/sys/fs/cgroup/cpu.max")),
         _memory(),
@@ -114,6 +117,13 @@ def _weights(model: str, cache: Path) -> Finding:
         remedy = f"python -m models.weights --cache {cache} {model}"
         return Finding(Level.MISSING, "weights", f"{model}: {'; '.join(wrong)}", remedy)
     return Finding(Level.FINE, "weights", f"{model} is whole")
+
+
+def _detector() -> Finding:
+    try:
+        return Finding(Level.FINE, "weights", f"{bundled_model().name} is there")
+    except ModelUnavailable as error:
+        return Finding(Level.MISSING, "weights", str(error), "make setup")
 
 
 def _processor(cpuinfo: Path) -> Finding:
