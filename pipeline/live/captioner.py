@@ -19,7 +19,7 @@ _COVERED = 0.1
 _LONGEST = 28.0
 """A window never exceeds what Whisper hears (30 s); a lagging track catches up in several."""
 _RECENT = 4.0
-_LEAST_LOOK = 1.5
+_LEAST_LOOK = 2.0
 """The language is looked for in at most and at least this much of the newest audio of an utterance."""
 _PLAUSIBLE = 0.4
 """An utterance is not shown before one of its words has this confidence: noise has none."""

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass, field
 
 _HALF_LIFE = 2.0
-_MOST = 3.0
-_SWITCH = 1.0
+_MOST = 6.0
+_SWITCH = 1.5
 _CERTAIN = 0.02
 _DOUBT = 0.7
 _SURE = 0.85
@@ -62,5 +62,5 @@ class LanguageTracker:
         logs = {name: math.log(probabilities.get(name, 0.0) + _CERTAIN) for name in self.languages}
         mean = sum(logs.values()) / len(logs)
         for name, log in logs.items():
-            weighed = self._evidence.get(name, 0.0) * fade + (log - mean) * min(seconds, 2.0)
+            weighed = self._evidence.get(name, 0.0) * fade + (log - mean) * min(seconds, 1.0)
             self._evidence[name] = max(-_MOST / 2, min(_MOST / 2, weighed))

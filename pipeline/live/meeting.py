@@ -87,8 +87,8 @@ class MeetingCaptioner:
     def hypothesis(self, window: Window, heard: Hypothesis) -> None:
         line = self._lines[window.track]
         if window.kind is WindowKind.RECORD:
-            record = line.record.recognized(window, heard.words)
-            if record is not None and record.words and not heard.cut:
+            record = line.record.recognized(window, heard.words, heard.cut)
+            if record is not None:
                 self._records.append(record)
             return
         line.captioner.hypothesis(window, heard)

@@ -12,14 +12,50 @@ _LEAST_SHARE = 0.7
 
 
 @dataclass(frozen=True, slots=True)
-class _Span:
-    utterances: tuple[UtteranceId, ...]
+class _Part:
+    """One utterance; ``words`` of it were captioned."""
+
+    utterance: UtteranceId
     start: float
     end: float
-    language: str
     words: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Neighbouring utterances that one window holds."""
+
+    parts: tuple[_Part, ...]
+    language: str
     lead: float = _LEAD
     trail: float = _TRAIL
+
+    @property
+    def utterances(self) -> tuple[UtteranceId, ...]:
+        return tuple(part.utterance for part in self.parts)
+
+    @property
+    def start(self) -> float:
+        return self.parts[0].start
+
+    @property
+    def end(self) -> float:
+        return max(part.end for part in self.parts)
+
+    @property
+    def words(self) -> int:
+        return sum(part.words for part in self.parts)
+
+    def halves(self) -> tuple["_Span", ...]:
+        """The earlier and the later utterances apart; nothing when there is only one."""
+        middle = len(self.parts) // 2
+        if not middle:
+            return ()
+        between = max(0.0, self.parts[middle].start - self.parts[middle - 1].end)
+        return (
+            replace(self, parts=self.parts[:middle], trail=min(_TRAIL, between)),
+            replace(self, parts=self.parts[middle:], lead=min(_LEAD, between)),
+        )
 
 
 @dataclass(slots=True)
@@ -43,16 +79,15 @@ class RecordWindows:
         """An utterance that began at ``start`` has its final."""
         if not final.words:
             return
-        span = _Span((final.utterance,), start, final.words[-1].end, final.language, len(final.words))
+        part = _Part(final.utterance, start, final.words[-1].end, len(final.words))
+        span = _Span((part,), final.language)
         if span.end - span.start > self.longest:
             return
         growing = self._growing
         if growing is not None:
             joins = span.start - growing.end < self.join and span.end - growing.start <= self.longest
             if joins and span.language == growing.language:
-                names = growing.utterances + span.utterances
-                words = growing.words + span.words
-                self._growing = replace(growing, utterances=names, end=max(span.end, growing.end), words=words)
+                self._growing = replace(growing, parts=(*growing.parts, part))
                 return
             between = max(0.0, span.start - growing.end)  # neither window hears the words of the other
             self._ready.append(replace(growing, trail=min(_TRAIL, between)))
@@ -90,13 +125,17 @@ class RecordWindows:
         self._in_flight = (window, span)
         return window
 
-    def recognized(self, window: Window, words: tuple[Word, ...]) -> RecordText | None:
-        """The record text of the window in flight; none when it skips too much of what was captioned."""
+    def recognized(self, window: Window, words: tuple[Word, ...], cut: bool = False) -> RecordText | None:
+        """The record text of the window in flight.
+
+        None when a guard cut it or it skips too much of what was captioned: its halves are then asked for.
+        """
         if self._in_flight is None or self._in_flight[0] != window:
             return None
         span = self._in_flight[1]
         self._in_flight, self._attempts = None, 0
-        if len(words) < _LEAST_SHARE * span.words:
+        if cut or len(words) < _LEAST_SHARE * span.words:
+            self._ready.extendleft(reversed(span.halves()))
             return None
         return RecordText(self.track, span.utterances, span.language, words)
 

@@ -53,7 +53,7 @@ def test_a_long_pause_or_another_language_or_a_full_window_begins_the_next() -> 
     while record.wanted:
         window = take(record)
         spans.append((window.start, window.end))
-        record.recognized(window, ())
+        record.recognized(window, (Word(" one", window.start, window.end), Word(" more", window.end, window.end)))
     assert [start for start, _ in spans] == [0.0, 3.7, pytest.approx(6.2), 26.2]
     assert spans[0][1] == 2.3
 
@@ -118,14 +118,34 @@ def test_answers_to_other_windows_change_nothing() -> None:
     assert record.recognized(window, words) is None
 
 
-def test_a_text_that_skips_a_third_of_what_was_captioned_is_not_used() -> None:
+@pytest.mark.parametrize(("heard", "cut"), [(6, False), (10, True)])
+def test_when_a_text_skips_a_third_or_was_cut_the_halves_of_its_window_are_asked_for(heard: int, cut: bool) -> None:
     record = windows()
     for number in range(10):
         finish(record, number, float(number), number + 0.9)
     record.quiet(99.0)
-    heard = tuple(Word(f" word{number}", float(number), number + 0.9) for number in range(6))
-    assert record.recognized(take(record), heard) is None
+    words = tuple(Word(f" word{number}", float(number), number + 0.9) for number in range(heard))
+    assert record.recognized(take(record), words, cut) is None
+    first, later = take_text(record), take_text(record)
+    assert first == ["u0", "u1", "u2", "u3", "u4"]
+    assert later == ["u5", "u6", "u7", "u8", "u9"]
     assert record.idle
+
+
+def test_an_utterance_alone_that_is_cut_keeps_its_caption_text() -> None:
+    record = windows()
+    finish(record, 1, 0.0, 1.0)
+    record.quiet(99.0)
+    assert record.recognized(take(record), (), cut=True) is None
+    assert record.idle
+
+
+def take_text(record: RecordWindows) -> list[str]:
+    """The utterances of the next record text, when every word of its window is heard."""
+    window = take(record)
+    text = record.recognized(window, tuple(Word(" word", at, at + 0.1) for at in range(10)))
+    assert text is not None
+    return list(text.utterances)
 
 
 def test_audio_is_needed_as_long_as_a_window_may_want_it() -> None:
