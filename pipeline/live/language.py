@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 
 _HALF_LIFE = 2.0
-_MOST = 6.0
+_MOST = 4.5
 _SWITCH = 1.5
 _CERTAIN = 0.02
 _DOUBT = 0.7
