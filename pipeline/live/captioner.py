@@ -22,7 +22,7 @@ _RECENT = 4.0
 _LEAST_LOOK = 2.0
 """The language is looked for in at most and at least this much of the newest audio of an utterance."""
 _PLAUSIBLE = 0.4
-"""An utterance is not shown before one of its words has this confidence: noise has none."""
+"""Speech under way is not shown before one of its words has this confidence: noise has none."""
 _ATTEMPTS = 3
 
 
@@ -231,11 +231,11 @@ class TrackCaptioner:
         floor = max(self._frontier, utterance.start - _LEAD)
         fresh = tuple(word for word in after_committed(words, tuple(self._history)) if word.end > floor)
         fresh = without_loops(monotone(fresh, floor, window.end))
-        if utterance.revision == 0 and all(word.confidence < _PLAUSIBLE for word in fresh):
-            fresh = ()
         if utterance.end is not None and window.end >= utterance.end:
             utterance.tail = fresh
             self._finish(utterance, utterance.end)
+            return
+        if utterance.revision == 0 and all(word.confidence < _PLAUSIBLE for word in fresh):
             return
         count = 0 if self.language.doubted else utterance.policy.committable(window, fresh)
         changed = count > 0 or fresh[count:] != utterance.tail

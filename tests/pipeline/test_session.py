@@ -1,4 +1,7 @@
-"""The async shell: finals are stored before they are shown, trouble stays with its track, and everything ends."""
+"""The async shell: finals are stored before they are shown, trouble stays with its track, and everything ends.
+
+More than 400 lines, because it mirrors one source file, a short test for each of its rules.
+"""
 
 import asyncio
 import logging
