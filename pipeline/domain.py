@@ -18,6 +18,7 @@ ParticipantId = NewType("ParticipantId", str)
 TrackId = NewType("TrackId", str)
 UtteranceId = NewType("UtteranceId", str)
 SegmentId = NewType("SegmentId", str)
+RecordingId = NewType("RecordingId", str)
 Samples = NDArray[np.int16]
 
 
@@ -36,6 +37,24 @@ class Track:
     id: TrackId
     participant: Participant
     languages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """A meeting as it is kept. ``languages`` empty means those of the settings; wall clock in seconds since 1970.
+
+    ``keep_audio`` keeps the sound of each track with the meeting; ``cut`` says that a session of it ended without being
+    asked to. Meeting time 0 is ``created_at``.
+    """
+
+    id: MeetingId
+    title: str
+    created_at: float
+    languages: tuple[str, ...] = ()
+    glossary: tuple[str, ...] = ()
+    keep_audio: bool = False
+    ended_at: float | None = None
+    cut: bool = False
 
 
 # --- what a tap sends over the audio bus, in order, per track -----------------------------------------
@@ -221,6 +240,14 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """A time in which nobody was listened to, because somebody asked for it; ``end`` is None while it lasts."""
+
+    start: float
+    end: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """Consecutive segments of one speaker."""
 
@@ -256,3 +283,5 @@ class Transcript:
     gaps: tuple[Gap, ...] = ()
     title: str = ""
     participants: tuple[Participant, ...] = field(default=())
+    pauses: tuple[Pause, ...] = ()
+    cut: bool = False

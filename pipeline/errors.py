@@ -6,6 +6,7 @@
     ├── InvalidInput            what was given cannot be used: say what, and what to give instead
     │   ├── UnreadableMedia     a file is no recording that can be decoded, or holds no audio
     │   └── InvalidSetting      a setting or option has a value that cannot be used
+    ├── NotFound                no meeting, participant or recording has this id
     ├── ModelUnavailable        weights are missing, incomplete or not what they claim to be
     ├── RecognitionFailed       the recogniser failed on a window
     │   └── RecognitionStalled  the recogniser did not answer in time
@@ -30,6 +31,10 @@ class UnreadableMedia(InvalidInput):
 
 
 class InvalidSetting(InvalidInput):
+    pass
+
+
+class NotFound(GreffierError):
     pass
 
 
