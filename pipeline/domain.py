@@ -285,3 +285,39 @@ class Transcript:
     participants: tuple[Participant, ...] = field(default=())
     pauses: tuple[Pause, ...] = ()
     cut: bool = False
+
+
+# --- recordings ---------------------------------------------------------------------------------------------
+
+
+class RecordingState(Enum):
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingJob:
+    """An uploaded recording that becomes the ended meeting ``meeting``, and how far it is.
+
+    ``heard`` of ``duration`` seconds of it are recognised; ``duration`` is None until somebody has looked.
+    ``error`` is a sentence for whoever uploaded it. Wall clock in seconds since 1970.
+    """
+
+    id: RecordingId
+    title: str
+    created_at: float
+    meeting: MeetingId
+    languages: tuple[str, ...] = ()
+    state: RecordingState = RecordingState.WAITING
+    heard: float = 0.0
+    duration: float | None = None
+    error: str | None = None
+
+    @property
+    def progress(self) -> float:
+        """In [0, 1]; 1 means that the transcript is there."""
+        if self.state is RecordingState.DONE:
+            return 1.0
+        return min(self.heard / self.duration, 0.99) if self.duration else 0.0
