@@ -5,6 +5,7 @@
 
 import difflib
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -38,8 +39,20 @@ class PolicyName(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class IceServer:
+    """One STUN or TURN server (RFC 7064, RFC 7065); TURN has a user and a password."""
+
+    url: str
+    username: str | None = None
+    credential: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What may be chosen without touching code; None lets the calibration of this machine choose.
+
+    ``home`` keeps what must not be lost: the store, its objects, the secret that signs tokens. Times are seconds,
+    ``upload_limit`` bytes; ``origins`` are the origins whose pages may call the API.
 
     ``unknown`` holds one sentence per ``GREFFIER_*`` variable that means nothing, to be shown once at start.
     """
@@ -54,6 +67,16 @@ class Settings:
     step: float | None = None
     policy: PolicyName = PolicyName.ALIGNATT
     pyannote_metrics: bool = True
+    home: Path = Path("greffier")
+    database_url: str = "sqlite:///greffier/greffier.db"
+    host: str = "127.0.0.1"
+    port: int = 8642
+    ice_servers: tuple[IceServer, ...] = ()
+    empty_after: float = 600.0
+    hls_hold_back: float = 5.0
+    upload_limit: int = 2 * 1024**3
+    origins: tuple[str, ...] = ()
+    token_ttl: float = 3600.0
     unknown: tuple[str, ...] = field(default=())
 
 
@@ -104,7 +127,62 @@ STEP = Variable(
 POLICY = Variable(
     "GREFFIER_POLICY", "alignatt", "alignatt or local-agreement", "The rule that decides which words no longer change."
 )
-VARIABLES = (MODEL, DEVICE, COMPUTE_TYPE, SPOKEN, CACHE, THREADS, BATCH, STEP, POLICY)
+HOST = Variable(
+    "GREFFIER_HOST",
+    "127.0.0.1",
+    "an address or a host name of this machine",
+    "Where the server listens; anything but loopback asks everybody for a key.",
+)
+PORT = Variable("GREFFIER_PORT", "8642", "a whole number from 0 to 65535", "Its port; 0 takes any that is free.")
+HOME = Variable(
+    "GREFFIER_HOME",
+    "~/.local/share/greffier",
+    "a folder",
+    "What must not be lost: meetings, recordings, the secret that signs tokens. XDG_DATA_HOME moves the default.",
+)
+DATABASE_URL = Variable(
+    "GREFFIER_DATABASE_URL",
+    "auto",
+    "auto or sqlite:///PATH",
+    "Where meetings are kept; auto is greffier.db in GREFFIER_HOME.",
+)
+ICE_SERVERS = Variable(
+    "GREFFIER_ICE_SERVERS",
+    "none",
+    "none or URLs such as stun:HOST:PORT or turn:USER:PASSWORD@HOST:PORT, with commas between",
+    "How browsers and this server find a way to each other through firewalls; those who publish are told them.",
+)
+EMPTY_AFTER = Variable(
+    "GREFFIER_EMPTY_AFTER",
+    "600",
+    "seconds from 1 to 86400",
+    "How long nobody may be publishing or reading before a meeting ends by itself.",
+)
+HLS_HOLD_BACK = Variable(
+    "GREFFIER_HLS_HOLD_BACK",
+    "5",
+    "seconds from 0 to 60",
+    "How long after its end a segment of live captions is listed for players: longer leaves fewer phrases late.",
+)
+UPLOAD_LIMIT = Variable(
+    "GREFFIER_UPLOAD_LIMIT", "2GiB", "bytes, or a number with KiB, MiB or GiB", "The largest recording that is taken."
+)
+ORIGINS = Variable(
+    "GREFFIER_ORIGINS",
+    "none",
+    "none or origins such as https://HOST, with commas between",
+    "Whose pages may call the API from a browser (CORS), with a token of their own.",
+)
+TOKEN_TTL = Variable(
+    "GREFFIER_TOKEN_TTL",
+    "3600",
+    "seconds from 10 to 86400",
+    "How long a token of a participant or a reader opens new connections.",
+)
+VARIABLES = (
+    *(MODEL, DEVICE, COMPUTE_TYPE, SPOKEN, CACHE, THREADS, BATCH, STEP, POLICY),
+    *(HOST, PORT, HOME, DATABASE_URL, ICE_SERVERS, EMPTY_AFTER, HLS_HOLD_BACK, UPLOAD_LIMIT, ORIGINS, TOKEN_TTL),
+)
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -113,8 +191,9 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     Raises ``InvalidSetting`` naming the variable, its value and what is allowed.
     """
     environ = os.environ if environ is None else environ
+    home = _folder(environ, HOME, "XDG_DATA_HOME", ".local/share")
     return Settings(
-        cache=_cache(environ),
+        cache=_folder(environ, CACHE, "XDG_CACHE_HOME", ".cache"),
         model=environ.get(MODEL.name, "").strip() or MODEL.default,
         device=_read(environ, DEVICE, Device),
         compute_type=_read(environ, COMPUTE_TYPE, _or_auto(parse_compute_type)),
@@ -125,6 +204,16 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         policy=_read(environ, POLICY, PolicyName),
         # pyannote.audio reports its use to its makers unless this says false; it belongs to pyannote, not to Greffier.
         pyannote_metrics=environ.get("PYANNOTE_METRICS_ENABLED", "true").lower() in {"true", "1"},
+        home=home,
+        database_url=_read(environ, DATABASE_URL, lambda text: _database_url(text, home)),
+        host=_read(environ, HOST, parse_host),
+        port=_read(environ, PORT, lambda text: _within(int(text), 0, 65535)),
+        ice_servers=_read(environ, ICE_SERVERS, _or_none(_ice_server)),
+        empty_after=_read(environ, EMPTY_AFTER, lambda text: _within(float(text), 1.0, 86400.0)),
+        hls_hold_back=_read(environ, HLS_HOLD_BACK, lambda text: _within(float(text), 0.0, 60.0)),
+        upload_limit=_read(environ, UPLOAD_LIMIT, _size),
+        origins=_read(environ, ORIGINS, _or_none(_origin)),
+        token_ttl=_read(environ, TOKEN_TTL, lambda text: _within(float(text), 10.0, 86400.0)),
         unknown=tuple(_unknown(name) for name in sorted(environ) if _is_unknown(name)),
     )
 
@@ -142,6 +231,54 @@ def parse_compute_type(text: str) -> str:
     if text not in COMPUTE_TYPES:
         raise ValueError(text)
     return text
+
+
+def parse_host(text: str) -> str:
+    """A host name (RFC 1123) or an IPv4 or IPv6 address, without brackets. Raises ``ValueError``."""
+    host = text.removeprefix("[").removesuffix("]")
+    if not re.fullmatch(r"[A-Za-z0-9.:_-]{1,253}(%[A-Za-z0-9._-]+)?", host):
+        raise ValueError(text)
+    return host
+
+
+def _database_url(text: str, home: Path) -> str:
+    if text == "auto":
+        return f"sqlite:///{home / 'greffier.db'}"
+    if not re.fullmatch(r"sqlite:///.+", text):
+        raise ValueError(text)
+    return text
+
+
+def _ice_server(text: str) -> IceServer:
+    """A URI of RFC 7064 or RFC 7065; for TURN, user and password stand before the host."""
+    found = re.fullmatch(
+        r"(?P<scheme>stuns?|turns?):((?P<user>[^:@\s]+):(?P<password>[^@\s]+)@)?(?P<rest>[^@\s/]+)", text
+    )
+    if found is None or found["scheme"].startswith("turn") != (found["user"] is not None):
+        raise ValueError(text)
+    return IceServer(f"{found['scheme']}:{found['rest']}", found["user"], found["password"])
+
+
+def _origin(text: str) -> str:
+    """An origin as browsers write it (RFC 6454): lower case, no path, no slash at its end."""
+    if not re.fullmatch(r"https?://[a-z0-9.-]+(:\d{1,5})?", text):
+        raise ValueError(text)
+    return text
+
+
+_UNITS = {"": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+
+
+def _size(text: str) -> int:
+    found = re.fullmatch(r"(\d{1,15})\s*(KiB|MiB|GiB)?", text)
+    if found is None or not int(found[1]):
+        raise ValueError(text)
+    return int(found[1]) * _UNITS[found[2] or ""]
+
+
+def _or_none(parse: Callable[[str], Value]) -> Callable[[str], tuple[Value, ...]]:
+    """Several values with commas between them; ``none`` is none of them."""
+    return lambda text: () if text == "none" else tuple(parse(one.strip()) for one in text.split(",") if one.strip())
 
 
 def _read(environ: Mapping[str, str], variable: Variable, parse: Callable[[str], Value]) -> Value:
@@ -165,15 +302,15 @@ def _within(number: Number, least: Number, most: Number) -> Number:
     return number
 
 
-def _cache(environ: Mapping[str, str]) -> Path:
-    asked = environ.get(CACHE.name, "").strip()
+def _folder(environ: Mapping[str, str], variable: Variable, xdg: str, below: str) -> Path:
+    asked = environ.get(variable.name, "").strip()
     if not asked:
-        # XDG Base Directory Specification: a relative path in XDG_CACHE_HOME is to be ignored.
-        base = Path(environ.get("XDG_CACHE_HOME", ""))
-        return base / "greffier" if base.is_absolute() else _home(environ) / ".cache" / "greffier"
+        # XDG Base Directory Specification: a relative path in its variables is to be ignored.
+        base = Path(environ.get(xdg, ""))
+        return base / "greffier" if base.is_absolute() else _home(environ) / below / "greffier"
     folder = _home(environ) / asked[2:] if asked.startswith("~/") else Path(asked).absolute()
     if folder.exists() and not folder.is_dir():
-        raise InvalidSetting(f"{CACHE.name} is {asked!r}, and must be {CACHE.allowed}")
+        raise InvalidSetting(f"{variable.name} is {asked!r}, and must be {variable.allowed}")
     return folder
 
 
