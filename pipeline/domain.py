@@ -19,6 +19,7 @@ TrackId = NewType("TrackId", str)
 UtteranceId = NewType("UtteranceId", str)
 SegmentId = NewType("SegmentId", str)
 RecordingId = NewType("RecordingId", str)
+ApiKeyId = NewType("ApiKeyId", str)
 KeyId = NewType("KeyId", str)
 Samples = NDArray[np.int16]
 
@@ -346,3 +347,31 @@ class ApiKey:
     scopes: frozenset[Scope]
     digest: str
     created_at: float
+
+
+# --- access -------------------------------------------------------------------------------------------------
+
+
+class Scope(Enum):
+    """What an application may do with its key; ``ADMIN`` holds all others."""
+
+    MEETINGS = "meetings"
+    READ = "read"
+    RECORDINGS = "recordings"
+    METRICS = "metrics"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """What is kept of an application's key: its hash, never the key; ``ending`` is its last four characters.
+
+    Wall clock in seconds since 1970.
+    """
+
+    id: ApiKeyId
+    name: str
+    scopes: frozenset[Scope]
+    hash: str
+    created_at: float
+    ending: str

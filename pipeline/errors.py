@@ -10,7 +10,8 @@
     ├── ModelUnavailable        weights are missing, incomplete or not what they claim to be
     ├── RecognitionFailed       the recogniser failed on a window
     │   └── RecognitionStalled  the recogniser did not answer in time
-    └── StorageFull             there is no room left to write
+    └── StorageFailed           what is kept cannot be read or written: say which setting names it
+        └── StorageFull         there is no room left to write
 
 ``retryable`` says whether the same call may succeed later; nothing else decides that.
 """
@@ -56,5 +57,9 @@ class RecognitionStalled(RecognitionFailed):
     pass
 
 
-class StorageFull(GreffierError):
+class StorageFailed(GreffierError):
+    pass
+
+
+class StorageFull(StorageFailed):
     pass

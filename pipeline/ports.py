@@ -1,13 +1,14 @@
 """What the pipeline needs from outside, each as a protocol of one to three methods."""
 
-from collections.abc import AsyncIterator
-from typing import Protocol
+from collections.abc import AsyncIterator, Sequence
+from typing import BinaryIO, Protocol
 
 from pipeline.domain import (
     AudioFrame,
     Caption,
     Gap,
     Hypothesis,
+    Pause,
     RecordText,
     Samples,
     TrackEvent,
@@ -87,3 +88,26 @@ class TranscriptStore(Protocol):
     async def keep_record(self, record: RecordText) -> None: ...
 
     async def keep_gap(self, gap: Gap) -> None: ...
+
+
+class MeetingStore(TranscriptStore, Protocol):
+    """A ``TranscriptStore`` of a meeting that outlives its process: what is kept is durable when a call returns."""
+
+    async def keep_open(self, captions: Sequence[Caption]) -> None:
+        """Keep the committed words of utterances that have no final yet, in place of what was kept of each."""
+
+    async def keep_pause(self, pause: Pause) -> None:
+        """Keep a pause, in place of what was kept of one with the same start."""
+
+
+class ObjectStore(Protocol):
+    """Keeps files under keys such as ``meetings/<id>/audio/<track>.ogg``. Raises ``StorageFull`` and ``InvalidInput``."""
+
+    async def put(self, key: str, content: bytes | BinaryIO) -> None:
+        """Keep ``content`` whole or not at all, in place of what the key held."""
+
+    async def open(self, key: str) -> BinaryIO:
+        """What ``key`` holds, for reading; raises ``NotFound``."""
+
+    async def delete_prefix(self, prefix: str) -> None:
+        """Delete everything below the folder ``prefix``; nothing there is no error."""

@@ -1,23 +1,38 @@
-"""The finals, record texts and gaps of one meeting, in memory."""
+"""What is kept of one meeting, in memory."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
-from pipeline.domain import Caption, Gap, RecordText, UtteranceId
+from pipeline.domain import Caption, Gap, Pause, RecordText, UtteranceId
 
 
 @dataclass(slots=True)
 class MemoryTranscriptStore:
-    """A ``TranscriptStore``. A final is kept once: what comes again under its utterance is ignored."""
+    """A ``MeetingStore`` for as long as the process lives.
+
+    A final is kept once: what comes again under its utterance is ignored.
+    """
 
     finals: dict[UtteranceId, Caption] = field(default_factory=dict)
     records: list[RecordText] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    unfinished: dict[UtteranceId, Caption] = field(default_factory=dict)
+    pauses: dict[float, Pause] = field(default_factory=dict)
 
     async def keep_final(self, caption: Caption) -> None:
         self.finals.setdefault(caption.utterance, caption)
+        self.unfinished.pop(caption.utterance, None)
 
     async def keep_record(self, record: RecordText) -> None:
         self.records.append(record)
 
     async def keep_gap(self, gap: Gap) -> None:
         self.gaps.append(gap)
+
+    async def keep_open(self, captions: Sequence[Caption]) -> None:
+        for caption in captions:
+            if caption.utterance not in self.finals:
+                self.unfinished[caption.utterance] = replace(caption, final=False, tail=(), lag=0.0)
+
+    async def keep_pause(self, pause: Pause) -> None:
+        self.pauses[pause.start] = pause
