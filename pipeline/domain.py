@@ -19,7 +19,6 @@ TrackId = NewType("TrackId", str)
 UtteranceId = NewType("UtteranceId", str)
 SegmentId = NewType("SegmentId", str)
 RecordingId = NewType("RecordingId", str)
-ApiKeyId = NewType("ApiKeyId", str)
 KeyId = NewType("KeyId", str)
 Samples = NDArray[np.int16]
 
@@ -340,38 +339,14 @@ class Scope(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """The key of an application as it is kept; ``digest`` is the SHA-256 of its secret, which is kept nowhere."""
+    """The key of an application as it is kept; ``digest`` is the SHA-256 of its secret, which is kept nowhere.
+
+    ``ending`` is the last four characters of the secret, by which people tell keys apart.
+    """
 
     id: KeyId
     name: str
     scopes: frozenset[Scope]
     digest: str
     created_at: float
-
-
-# --- access -------------------------------------------------------------------------------------------------
-
-
-class Scope(Enum):
-    """What an application may do with its key; ``ADMIN`` holds all others."""
-
-    MEETINGS = "meetings"
-    READ = "read"
-    RECORDINGS = "recordings"
-    METRICS = "metrics"
-    ADMIN = "admin"
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """What is kept of an application's key: its hash, never the key; ``ending`` is its last four characters.
-
-    Wall clock in seconds since 1970.
-    """
-
-    id: ApiKeyId
-    name: str
-    scopes: frozenset[Scope]
-    hash: str
-    created_at: float
-    ending: str
+    ending: str = ""

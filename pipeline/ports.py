@@ -101,10 +101,10 @@ class MeetingStore(TranscriptStore, Protocol):
 
 
 class ObjectStore(Protocol):
-    """Keeps files under keys such as ``meetings/<id>/audio/<track>.ogg``. Raises ``StorageFull`` and ``InvalidInput``."""
+    """Keeps files under keys such as ``meetings/<id>/audio/<track>.ogg``; ``InvalidInput`` for a key that is none."""
 
     async def put(self, key: str, content: bytes | BinaryIO) -> None:
-        """Keep ``content`` whole or not at all, in place of what the key held."""
+        """Keep ``content`` whole or not at all, in place of what the key held; raises ``StorageFull``."""
 
     async def open(self, key: str) -> BinaryIO:
         """What ``key`` holds, for reading; raises ``NotFound``."""
