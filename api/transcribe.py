@@ -14,32 +14,15 @@ from api.settings import Settings
 from api.wiring import calibrated_engine, check_languages, speech_detectors
 from media_gateway.files import Recording, track_of
 from models.faster_whisper import WhisperEngine
-from pipeline.domain import (
-    SAMPLE_RATE,
-    AudioFrame,
-    MeetingId,
-    Samples,
-    Segment,
-    SegmentId,
-    SpeechEnded,
-    SpeechStarted,
-    Track,
-    TrackEvent,
-    TrackOpened,
-    Transcript,
-    Window,
-)
-from pipeline.edge import EdgeSettings, MeetingEdge
+from pipeline.domain import MeetingId, Samples, Segment, SegmentId, Track, Transcript, Window
 from pipeline.errors import InvalidInput, UnreadableMedia
 from pipeline.export.formats import FORMATS
-from pipeline.live.endpointing import EndpointSettings
-from pipeline.offline import Piece, recognize, sentences, windows_of
+from pipeline.offline import Piece, recognize, said, speech_of, windows_of
 from pipeline.ports import SpeechDetector
 from pipeline.store.spool import AudioSpool, SpoolSettings
 
 _ROUND = 16
 """Windows per caller that are read before they are recognised: sorted by length, they waste no padding."""
-_SHORT_PAUSE = 0.16
 
 
 def transcribe(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -91,7 +74,7 @@ def transcript_of(
     heard: list[Piece] = []
     progress(path.name, 0.0)
     try:
-        events = _events(recording, track, detectors)
+        events = speech_of(recording.pieces(10.0), track, detectors)
         windows = windows_of(events, memory, track.id, languages, glossary)
         callers = engine.settings.callers
         with ThreadPoolExecutor(callers) as pool:
@@ -106,22 +89,6 @@ def transcript_of(
     return _transcript(track, path.name, heard)
 
 
-def _events(recording: Recording, track: Track, detectors: Callable[[], SpeechDetector]) -> Iterator[TrackEvent]:
-    """What the speech detector lets through; short pauses end speech, so that windows can end there."""
-    edge = MeetingEdge(detectors, EdgeSettings(gated=False, endpoint=EndpointSettings(min_silence=_SHORT_PAUSE)))
-    yield from edge.feed(TrackOpened(track, 0.0))
-    at = 0
-    for piece in recording.pieces(10.0):
-        for begin in range(0, len(piece), SAMPLE_RATE):
-            samples = piece[begin : begin + SAMPLE_RATE]
-            frame = AudioFrame(track.id, at / SAMPLE_RATE, samples)
-            at += len(samples)
-            for event in edge.feed(frame):
-                if isinstance(event, AudioFrame | SpeechStarted | SpeechEnded):
-                    yield event
-    yield from edge.close()
-
-
 def _batches(
     windows: list[tuple[Window, Samples]], batch: int, callers: int
 ) -> Iterator[Sequence[tuple[Window, Samples]]]:
@@ -133,20 +100,17 @@ def _batches(
 
 
 def _transcript(track: Track, title: str, pieces: Sequence[Piece]) -> Transcript:
-    spoken = sorted(
-        ((words, piece.language) for piece in pieces for words in sentences(piece)), key=lambda item: item[0][0].start
-    )
     segments = tuple(
         Segment(
             SegmentId(f"{track.id}#{number}"),
             track.id,
             track.participant,
-            words[0].start,
-            words[-1].end,
-            language,
-            record=words,
+            sentence.words[0].start,
+            sentence.words[-1].end,
+            sentence.language,
+            record=sentence.words,
         )
-        for number, (words, language) in enumerate(spoken, 1)
+        for number, sentence in enumerate(said(pieces), 1)
     )
     return Transcript(MeetingId(title), segments, title=title, participants=(track.participant,))
 

@@ -1,25 +1,35 @@
 """A whole recording to words: speech joined into long windows, recognised in batches, gaps in the answer asked again.
 
-Pure but for the engine it is given: no clock, no task.
+::
+
+    sound ─► speech_of ─► windows_of ─► recognize ─► said
+    pieces   the edge     at most 28 s   the engine    sentences, in order
+
+Pure but for the engine and the detector that it is given: no clock, no task.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.domain import (
+    SAMPLE_RATE,
     AudioFrame,
     Hypothesis,
     Samples,
     SpeechEnded,
     SpeechStarted,
+    Track,
     TrackEvent,
     TrackId,
+    TrackOpened,
     UtteranceId,
     Window,
     WindowKind,
     Word,
 )
-from pipeline.ports import AudioMemory
+from pipeline.edge import EdgeSettings, MeetingEdge
+from pipeline.live.endpointing import EndpointSettings
+from pipeline.ports import AudioMemory, SpeechDetector
 
 Hear = Callable[[Sequence[tuple[Window, Samples]]], Sequence[Hypothesis]]
 
@@ -30,6 +40,7 @@ _UNHEARD = 4.0
 """Speech without words at the end of a window, in seconds, that is asked for once more."""
 _SHORTEST_HALF = 6.0
 _SENTENCE_GAP = 1.5
+_SHORT_PAUSE = 0.16
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,24 @@ class Piece:
 
     words: tuple[Word, ...]
     language: str
+
+
+def speech_of(
+    sound: Iterable[Samples], track: Track, new_detector: Callable[[], SpeechDetector]
+) -> Iterator[TrackEvent]:
+    """What the speech detector lets through; short pauses end speech, so that windows can end there."""
+    edge = MeetingEdge(new_detector, EdgeSettings(gated=False, endpoint=EndpointSettings(min_silence=_SHORT_PAUSE)))
+    yield from edge.feed(TrackOpened(track, 0.0))
+    at = 0
+    for piece in sound:
+        for begin in range(0, len(piece), SAMPLE_RATE):
+            samples = piece[begin : begin + SAMPLE_RATE]
+            frame = AudioFrame(track.id, at / SAMPLE_RATE, samples)
+            at += len(samples)
+            for event in edge.feed(frame):
+                if isinstance(event, AudioFrame | SpeechStarted | SpeechEnded):
+                    yield event
+    yield from edge.close()
 
 
 def windows_of(
@@ -131,3 +160,9 @@ def sentences(piece: Piece) -> Iterator[tuple[Word, ...]]:
             held = []
     if held:
         yield tuple(held)
+
+
+def said(pieces: Iterable[Piece]) -> list[Piece]:
+    """The sentences of all ``pieces`` by their start, each as a piece of its own."""
+    spoken = [Piece(words, piece.language) for piece in pieces for words in sentences(piece)]
+    return sorted(spoken, key=lambda sentence: sentence.words[0].start)
