@@ -8,14 +8,20 @@ from pipeline.domain import (
     Caption,
     Gap,
     Hypothesis,
+    Meeting,
+    MeetingId,
+    Participant,
+    ParticipantId,
     Pause,
     RecordText,
     Samples,
     TrackEvent,
     TrackId,
+    Transcript,
     Window,
     WindowKind,
 )
+from pipeline.export.event import Event, Reading
 
 
 class RecognitionRequest(Protocol):
@@ -61,6 +67,9 @@ class AudioBus(Protocol):
 
     def receive(self) -> AsyncIterator[TrackEvent]: ...
 
+    async def close(self) -> None:
+        """Nothing more is sent; what is held can still be received."""
+
 
 class AudioMemory(Protocol):
     """Keeps the audio of tracks until it is recognised; bounded, the oldest goes first."""
@@ -72,6 +81,12 @@ class AudioMemory(Protocol):
 
     def forget(self, track: TrackId, before: float) -> float:
         """Let go of audio before a moment; the moment from which audio is still kept."""
+
+
+class MeetingAudioMemory(AudioMemory, Protocol):
+    """An ``AudioMemory`` of one meeting, that ends with it."""
+
+    def close(self) -> None: ...
 
 
 class CaptionSink(Protocol):
@@ -111,3 +126,89 @@ class ObjectStore(Protocol):
 
     async def delete_prefix(self, prefix: str) -> None:
         """Delete everything below the folder ``prefix``; nothing there is no error."""
+
+
+class EventFeed(Protocol):
+    """The events of one meeting, with its history, for any number of readers."""
+
+    @property
+    def newest(self) -> int:
+        """The number of the newest event."""
+
+    @property
+    def readers(self) -> int:
+        """How many read it now."""
+
+    def publish(self, event: Event, key: str | None = None) -> int:
+        """Stamps ``sequence``, which it gives back; events of one key replace one another in the history."""
+
+    def read(self, after: int | None) -> AsyncIterator[list[Reading]]:
+        """What is newer than ``after``, all that is kept where that is None or unknown; ends with the feed."""
+
+    def history(self, after: int | None = None) -> list[Reading]:
+        """What ``read`` would give at once."""
+
+    def close(self) -> None: ...
+
+
+class AudioKeeper(Protocol):
+    """Keeps the sound of one track with its meeting."""
+
+    def keep(self, frame: AudioFrame) -> None:
+        """Takes the next frame; never waits and never raises."""
+
+    async def close(self) -> None:
+        """What was taken is kept when this returns."""
+
+
+class Meetings(Protocol):
+    """The meetings that are kept. Raises ``NotFound``, ``StorageFull``."""
+
+    async def meeting(self, meeting: MeetingId) -> Meeting: ...
+
+    async def update_meeting(self, meeting: Meeting) -> None: ...
+
+    async def delete_meeting(self, meeting: MeetingId) -> None:
+        """Removes everything of it."""
+
+
+class Participants(Protocol):
+    """Who takes part, kept per meeting. Raises ``NotFound``, ``StorageFull``."""
+
+    async def add_participant(self, meeting: MeetingId, participant: Participant, languages: tuple[str, ...]) -> None:
+        """Adds, or renames where the id is known."""
+
+    async def rename_participant(self, meeting: MeetingId, participant: ParticipantId, name: str) -> None: ...
+
+    async def participants(self, meeting: MeetingId) -> list[Participant]: ...
+
+
+class Numbers(Protocol):
+    """Numbers that never come twice in a meeting, not even after the process was killed."""
+
+    async def next_track(self, meeting: MeetingId, participant: ParticipantId) -> TrackId:
+        """``<participant>.<number>``."""
+
+    async def reserve_sequence(self, meeting: MeetingId, count: int = 10_000) -> int:
+        """The first of ``count`` numbers for events."""
+
+
+class Transcripts(Protocol):
+    """The transcripts of all meetings."""
+
+    def for_meeting(self, meeting: MeetingId) -> MeetingStore: ...
+
+    async def finals(self, meeting: MeetingId) -> list[Caption]: ...
+
+    async def transcript(self, meeting: MeetingId) -> Transcript: ...
+
+
+class Recovery(Protocol):
+    """What a killed process left behind."""
+
+    async def close_unfinished(self) -> Sequence[MeetingId]:
+        """Makes finals of utterances that have none, from their committed words; the meetings they belong to."""
+
+
+class KeptMeetings(Meetings, Participants, Numbers, Transcripts, Recovery, Protocol):
+    """All that running meetings need of the store."""

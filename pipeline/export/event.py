@@ -1,6 +1,20 @@
 """Captions as the events that readers get while the meeting runs."""
 
+from dataclasses import dataclass
+
 from pipeline.domain import Caption, Word
+
+Event = dict[str, object]
+"""A JSON object; readers of a meeting find ``type``, ``sequence``, ``meeting`` and ``sent_at`` in every one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One event as readers get it; ``text`` is it as JSON, written once for all of them."""
+
+    sequence: int
+    event: Event
+    text: str
 
 
 def caption_event(caption: Caption, sent_at: float) -> dict[str, object]:
