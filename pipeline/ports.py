@@ -1,6 +1,6 @@
 """What the pipeline needs from outside, each as a protocol of one to three methods."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import BinaryIO, Protocol
 
 from pipeline.domain import (
@@ -13,6 +13,8 @@ from pipeline.domain import (
     Participant,
     ParticipantId,
     Pause,
+    RecordingId,
+    RecordingJob,
     RecordText,
     Samples,
     TrackEvent,
@@ -212,3 +214,30 @@ class Recovery(Protocol):
 
 class KeptMeetings(Meetings, Participants, Numbers, Transcripts, Recovery, Protocol):
     """All that running meetings need of the store."""
+
+
+class RecordedSound(Protocol):
+    """A recording that can be decoded; ``duration`` is in seconds, None while nobody knows."""
+
+    @property
+    def duration(self) -> float | None: ...
+
+    def pieces(self, seconds: float) -> Iterator[Samples]:
+        """The sound in pieces of ``seconds``, the last one shorter; raises ``UnreadableMedia``."""
+
+
+class Recordings(Protocol):
+    """The uploaded recordings. Raises ``NotFound`` for one that was deleted, ``StorageFull``."""
+
+    async def recording(self, recording: RecordingId) -> RecordingJob: ...
+
+    async def recordings(self) -> list[RecordingJob]:
+        """Newest first."""
+
+    async def update_recording(self, recording: RecordingJob) -> None: ...
+
+
+class RecordedMeetings(Recordings, Participants, Numbers, Transcripts, Meetings, Protocol):
+    """All that the transcription of recordings needs of the store."""
+
+    async def create_meeting(self, meeting: Meeting) -> None: ...
