@@ -135,12 +135,18 @@ def _timed(participant: ParticipantId, drafts: list[Draft]) -> Iterator[_Placed]
     """
     end = 0
     for draft, following in zip_longest(drafts, drafts[1:]):
-        start = max(milliseconds(draft.start), end)
-        read = ceil(Fraction(sum(map(len, draft.lines)), CHARACTERS_PER_SECOND) * 1000)
-        end = min(max(milliseconds(draft.end), start + max(read, SHORTEST_MS)), start + LONGEST_MS)
-        if following is not None:
-            end = min(end, max(milliseconds(following.start), start + SHORTEST_MS))
+        start, end = shown_ms(draft, end, following.start if following else None)
         yield _Placed(participant, draft, start, end)
+
+
+def shown_ms(draft: Draft, not_before: int, following: float | None) -> tuple[int, int]:
+    """When ``draft`` is shown, in milliseconds; ``following``, in seconds, is when its speaker goes on."""
+    start = max(milliseconds(draft.start), not_before)
+    read = ceil(Fraction(sum(map(len, draft.lines)), CHARACTERS_PER_SECOND) * 1000)
+    end = min(max(milliseconds(draft.end), start + max(read, SHORTEST_MS)), start + LONGEST_MS)
+    if following is not None:
+        end = min(end, max(milliseconds(following), start + SHORTEST_MS))
+    return start, end
 
 
 def _cue(placed: _Placed, name: str, numbers: Counter[str]) -> Cue:

@@ -1,8 +1,10 @@
 """Captions as the events that readers get while the meeting runs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from pipeline.domain import Caption, Word
+from pipeline.domain import Caption, TrackId, UtteranceId, Word
 
 Event = dict[str, object]
 """A JSON object; readers of a meeting find ``type``, ``sequence``, ``meeting`` and ``sent_at`` in every one."""
@@ -34,6 +36,20 @@ def caption_event(caption: Caption, sent_at: float) -> dict[str, object]:
         "words": [word_fields(word) for word in caption.words],
         "lag": seconds(caption.lag),
     }
+
+
+def caption_of(event: Mapping[str, Any]) -> Caption:
+    """The caption that ``caption_event`` wrote, without its tail, which an event holds as text alone."""
+    words = (Word(each["text"], each["start"], each["end"], each["confidence"]) for each in event["words"])
+    return Caption(
+        TrackId(event["track"]),
+        UtteranceId(event["utterance"]),
+        event["revision"],
+        event["final"],
+        event["language"],
+        tuple(words),
+        lag=event["lag"],
+    )
 
 
 def word_fields(word: Word) -> dict[str, object]:

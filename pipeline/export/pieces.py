@@ -6,7 +6,7 @@ A piece is what stands between two spaces where a line may break, cut further wh
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from pipeline.domain import Segment, SegmentId, Turn, Word
+from pipeline.domain import SegmentId, Turn, Word
 from pipeline.export.characters import allowed, closes, is_attached, is_breaking_space, may_break, opens
 from pipeline.record.texts import words_of
 
@@ -38,10 +38,15 @@ def pieces_of(turn: Turn) -> tuple[Piece, ...]:
     pieces: list[Piece] = []
     reached = float("-inf")
     for segment in turn.segments:
-        for piece in _held(_segment_pieces(segment)):
+        for piece in pieces_of_words(words_of(segment), segment.id, segment.language):
             reached = max(reached, piece.start)
             pieces.append(replace(piece, start=reached, end=max(piece.end, reached)))
     return tuple(pieces)
+
+
+def pieces_of_words(words: Iterable[Word], segment: SegmentId, language: str) -> Iterator[Piece]:
+    """The pieces of ``words`` in order; what follows them can only change the last one."""
+    return _held(_unheld(words, segment, language))
 
 
 def joined(pieces: Iterable[Piece]) -> str:
@@ -49,12 +54,12 @@ def joined(pieces: Iterable[Piece]) -> str:
     return "".join(f" {piece.text}" if piece.spaced else piece.text for piece in pieces).strip()
 
 
-def _segment_pieces(segment: Segment) -> Iterator[Piece]:
-    for between_spaces in _between_spaces(_characters(words_of(segment))):
+def _unheld(words: Iterable[Word], segment: SegmentId, language: str) -> Iterator[Piece]:
+    for between_spaces in _between_spaces(_characters(words)):
         spaced = True
         for part in _parts(between_spaces):
             text = "".join(character for character, _, _ in part)
-            yield Piece(text, part[0][1], part[-1][2], spaced, segment.id, segment.language)
+            yield Piece(text, part[0][1], part[-1][2], spaced, segment, language)
             spaced = False
 
 
