@@ -1,0 +1,85 @@
+"""The application: its routes, what surrounds them, and how it starts and stops."""
+
+import importlib
+import importlib.util
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.staticfiles import StaticFiles
+
+from api.envelope import Envelope
+from api.house import House
+from api.problems import install_problems
+
+BODY_LIMIT = 1_000_000
+"""Bytes of a request; what takes more or less says so on its route (``max_body_size``)."""
+STATIC = Path(__file__).parent / "web" / "static"
+_ROUTERS = (
+    "api.health",
+    "api.metrics",
+    "api.session",
+    "api.meetings",
+    "api.participants",
+    "api.captions",
+    "api.transcripts",
+    "api.whip",
+    "api.audio_socket",
+    "api.hls",
+    "api.recordings",
+    "api.pages",
+)
+
+
+def create_app(house: House) -> FastAPI:
+    app = FastAPI(
+        title="Greffier",
+        version=version("greffier"),
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # its pages take their scripts from elsewhere
+        redoc_url=None,
+        max_body_size=BODY_LIMIT,
+        lifespan=_lifespan,
+    )
+    app.state.house = house
+    install_problems(app)
+    for name in _ROUTERS:
+        if importlib.util.find_spec(name) is not None:
+            app.include_router(importlib.import_module(name).router)
+    if STATIC.is_dir():
+        app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    if house.settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=house.settings.origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "If-Match", "Last-Event-ID"],
+            expose_headers=["Location", "ETag", "Link", "Accept-Post", "WWW-Authenticate", "Content-Disposition"],
+        )
+    app.add_middleware(Envelope)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    house: House = app.state.house
+    await house.meetings.start()
+    await house.jobs.start()
+    try:
+        yield
+    finally:
+        await wind_down(house)
+
+
+async def wind_down(house: House) -> None:
+    """Stops in the order in which nothing is lost; called again, it does nothing more."""
+    # Meetings first, 3 s at most: what was heard becomes final and is stored, readers are sent it, then feeds end.
+    await house.meetings.close()
+    # Nobody listens to connections any more.
+    await house.peers.close_all()
+    # A recording that is being transcribed is taken up again at the next start.
+    await house.jobs.close()
+    # The recogniser and the store, which all of these use, are closed by whoever opened the house.

@@ -1,0 +1,85 @@
+"""What every answer is sent in: security headers, the cookie of a page, a line in the log without its query."""
+
+import logging
+import time
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_log = logging.getLogger("greffier.api")
+
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "media-src 'self' blob:",
+        "worker-src 'self' blob:",
+        "manifest-src 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+"""Content Security Policy Level 3: no script, style or frame but our own files; blobs for the media of players."""
+
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+class Envelope:
+    """Outermost ASGI middleware. A WebSocket passes through it untouched but for the line in the log."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._request(scope, receive, send)
+        elif scope["type"] == "websocket":
+            began = time.monotonic()
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                _log.info("socket.closed", extra={"path": scope["path"], "seconds": _since(began)})
+        else:
+            await self._app(scope, receive, send)
+
+    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.monotonic()
+        status = 500
+
+        async def sealed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _seal(scope, MutableHeaders(scope=message))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sealed)
+        finally:
+            fields = {"method": scope["method"], "path": scope["path"], "status": status, "seconds": _since(began)}
+            _log.info("request.served", extra=fields)
+
+
+def _seal(scope: Scope, headers: MutableHeaders) -> None:
+    for name, value in _HEADERS.items():
+        headers.setdefault(name, value)
+    # What people said is kept in no cache; files of pages are asked for again and answered 304.
+    headers.setdefault("Cache-Control", "no-cache" if scope["path"].startswith("/static/") else "no-store")
+    cookie = scope.get("state", {}).get("cookie")
+    if cookie is not None:
+        headers.append("Set-Cookie", cookie)
+
+
+def _since(began: float) -> float:
+    return round(time.monotonic() - began, 3)
