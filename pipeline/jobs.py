@@ -1,0 +1,337 @@
+"""Durable work: an uploaded recording becomes the transcript of an ended meeting.
+
+How far each recording is stands in the store; a broker only says when to work on it. So a message that was lost with
+its process costs nothing (``unfinished`` finds the work again) and one that comes twice changes nothing.
+"""
+
+import asyncio
+import concurrent.futures
+import logging
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
+from typing import Any, TypeVar
+
+import dramatiq
+from dramatiq.errors import Retry
+
+from pipeline.domain import (
+    SAMPLE_RATE,
+    Caption,
+    Hypothesis,
+    Meeting,
+    Participant,
+    ParticipantId,
+    RecordingId,
+    RecordingJob,
+    RecordingState,
+    RecordText,
+    Samples,
+    Track,
+    TrackId,
+    UtteranceId,
+    Window,
+    WindowKind,
+)
+from pipeline.errors import GreffierError, NotFound, RecognitionFailed, UnreadableMedia
+from pipeline.offline import Piece, recognize, said, speech_of, windows_of
+from pipeline.ports import MeetingAudioMemory, Recognizer, RecordedMeetings, RecordedSound, SpeechDetector
+
+_log = logging.getLogger("greffier.jobs")
+
+LONGEST = 12 * 3600.0
+"""Seconds of sound that one recording may hold. A small file can decode to any amount: what is longer is refused."""
+TOO_LONG = f"the recording holds more than {LONGEST / 3600:g} hours of sound; divide it and upload the parts"
+_UNEXPECTED = "Greffier could not transcribe this recording; its log says why"
+
+_PIECE = 10.0
+_TOGETHER = 8
+"""Windows of a recording that wait for the recogniser at once: enough for its batches, few enough that the record texts
+of live meetings, which share its lowest rank, wait for a few windows only."""
+_LOOK = 0.2
+"""Seconds after which a waiting thread looks whether its process stops."""
+_TELL = 1.0
+"""Seconds between two notes of progress in the store; each also learns whether the recording was deleted."""
+_KEPT_TOGETHER = 200
+_RETRIES = 3
+_MILLISECONDS = 1000
+
+Answer = TypeVar("Answer")
+
+
+class Stopping(Exception):
+    """The process stops: the job stays as it is in the store, and is taken up at the next start."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A ``RecognitionRequest`` of the lowest rank: captions, and what is said live, go before it."""
+
+    window: Window
+    samples: Samples
+    kind: WindowKind = WindowKind.RECORD
+
+    def cut(self) -> tuple[Window, Samples]:
+        return self.window, self.samples
+
+
+@dataclass(frozen=True, slots=True)
+class Transcription:
+    """Transcribes recordings through the recogniser of the process, whose event loop is ``loop``.
+
+    ``open_sound`` finds the sound of a recording and ``discard`` removes it once nobody needs it any more; both run in
+    the thread of the job, as decoding and speech detection do. ``languages`` are those of a recording that names none.
+    """
+
+    store: RecordedMeetings
+    recognizer: Recognizer
+    new_detector: Callable[[], SpeechDetector]
+    new_memory: Callable[[], MeetingAudioMemory]
+    open_sound: Callable[[RecordingId], RecordedSound]
+    discard: Callable[[RecordingId], None]
+    languages: tuple[str, ...]
+    loop: asyncio.AbstractEventLoop
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, recording: RecordingId) -> None:
+        """Transcribes one recording in the calling thread, which is not that of the event loop.
+
+        A recording that was deleted, before or meanwhile, and one that is finished, are passed over. Raises
+        ``Stopping``, and any ``GreffierError`` that is retryable; one that is not is kept as the recording's error.
+        """
+        try:
+            job = self.wait(self.store.recording(recording))
+            if job.state in {RecordingState.DONE, RecordingState.FAILED}:
+                return
+            self._run(job)
+        except NotFound:
+            _log.info("recording.deleted", extra={"recording": recording})
+
+    def give_up(self, recording: RecordingId) -> None:
+        """Its attempts are used up, or something went wrong that nobody foresaw."""
+        with suppress(NotFound):
+            job = self.wait(self.store.recording(recording))
+            self._fail(job, job.error or _UNEXPECTED)
+
+    async def unfinished(self) -> list[RecordingId]:
+        """The recordings that wait or were being transcribed when their process ended, in the order of their upload."""
+        jobs = [
+            job
+            for job in await self.store.recordings()
+            if job.state in {RecordingState.WAITING, RecordingState.RUNNING}
+        ]
+        return [job.id for job in sorted(jobs, key=lambda job: job.created_at)]
+
+    def wait(self, work: Coroutine[object, object, Answer]) -> Answer:
+        """The answer of ``work``, which runs on the event loop. Raises ``Stopping`` when the process stops."""
+        return self.answer(asyncio.run_coroutine_threadsafe(work, self.loop))
+
+    def answer(self, future: "concurrent.futures.Future[Answer]") -> Answer:
+        while not concurrent.futures.wait([future], timeout=_LOOK).done:
+            self.check()
+        return future.result()
+
+    def check(self) -> None:
+        if self.stopping.is_set():
+            raise Stopping
+
+    def _run(self, job: RecordingJob) -> None:
+        began = time.monotonic()
+        try:
+            job = replace(job, state=RecordingState.RUNNING, heard=0.0)
+            self.wait(self.store.update_recording(job))
+            sound = self.open_sound(job.id)
+            if (sound.duration or 0.0) > LONGEST:
+                raise UnreadableMedia(TOO_LONG)
+            listening = _Listening(self, replace(job, duration=sound.duration), sound)
+            sentences = said(listening.pieces())
+            self.wait(self._keep(listening.job, sentences))
+        except NotFound:
+            raise
+        except GreffierError as error:
+            if error.retryable:
+                self.wait(self.store.update_recording(replace(job, state=RecordingState.WAITING, error=str(error))))
+                raise
+            self._fail(job, str(error))
+            return
+        self.discard(job.id)
+        seconds = round(time.monotonic() - began, 1)
+        _log.info("recording.transcribed", extra={"recording": job.id, "seconds": seconds, "sentences": len(sentences)})
+
+    def _fail(self, job: RecordingJob, error: str) -> None:
+        self.wait(self.store.update_recording(replace(job, state=RecordingState.FAILED, error=error)))
+        self.discard(job.id)
+        _log.info("recording.failed", extra={"recording": job.id})
+
+    async def _keep(self, job: RecordingJob, sentences: Sequence[Piece]) -> None:
+        """The transcript as an ended meeting with one participant, in place of what an earlier attempt kept of it.
+
+        Raises ``NotFound``, and keeps nothing, where the recording was deleted meanwhile.
+        """
+        meeting = job.meeting
+        await self._remove(job)
+        length = max(job.duration or 0.0, job.heard)
+        languages = job.languages or self.languages
+        await self.store.create_meeting(
+            Meeting(meeting, job.title, job.created_at, languages, ended_at=job.created_at + length)
+        )
+        try:
+            participant = Participant(ParticipantId("recording"), job.title)
+            await self.store.add_participant(meeting, participant, languages)
+            track = await self.store.next_track(meeting, participant.id)
+            await self._keep_sentences(job, track, sentences)
+            await self.store.update_recording(
+                replace(job, state=RecordingState.DONE, heard=length, duration=length, error=None)
+            )
+        except NotFound:
+            await self._remove(job)
+            raise
+
+    async def _keep_sentences(self, job: RecordingJob, track: TrackId, sentences: Sequence[Piece]) -> None:
+        """Each sentence is caption and record text: live outputs replay the one, files hold the other."""
+        transcript = self.store.for_meeting(job.meeting)
+        numbered = enumerate(sentences, 1)
+        while some := list(islice(numbered, _KEPT_TOGETHER)):
+            kept = []
+            for number, sentence in some:
+                utterance = UtteranceId(f"{track}#{number}")
+                kept.append(
+                    transcript.keep_final(Caption(track, utterance, 1, True, sentence.language, sentence.words))
+                )
+                kept.append(transcript.keep_record(RecordText(track, (utterance,), sentence.language, sentence.words)))
+            await asyncio.gather(*kept)
+
+    async def _remove(self, job: RecordingJob) -> None:
+        with suppress(NotFound):
+            await self.store.delete_meeting(job.meeting)
+
+
+class _Listening:
+    """One recording on its way through the recogniser; ``job`` says how far it is."""
+
+    def __init__(self, work: Transcription, job: RecordingJob, sound: RecordedSound) -> None:
+        self.job = job
+        self._work = work
+        self._sound = sound
+        self._told = float("-inf")
+        self._ahead = False  # windows were cut that are not recognised yet
+
+    def pieces(self) -> list[Piece]:
+        """The words of the whole recording. Raises ``UnreadableMedia``, ``RecognitionFailed``, ``NotFound``."""
+        track = Track(TrackId(self.job.id), Participant(ParticipantId(self.job.id), self.job.title))
+        memory = self._work.new_memory()
+        languages = self.job.languages or self._work.languages
+        pieces: list[Piece] = []
+        try:
+            events = speech_of(self._bounded(), track, self._work.new_detector)
+            together: list[tuple[Window, Samples]] = []
+            for window in windows_of(events, memory, track.id, languages):
+                self._ahead = True
+                together.append(window)
+                if len(together) == _TOGETHER:
+                    pieces.extend(recognize(together, self._hear))
+                    together.clear()
+                    self._ahead = False
+            pieces.extend(recognize(together, self._hear))
+        finally:
+            memory.close()
+        return pieces
+
+    def _bounded(self) -> Iterator[Samples]:
+        """The sound, as far as a recording may go; progress where there is no speech."""
+        decoded = 0.0
+        for piece in self._sound.pieces(_PIECE):
+            self._work.check()
+            decoded += len(piece) / SAMPLE_RATE
+            if decoded > LONGEST:
+                raise UnreadableMedia(TOO_LONG)
+            if not self._ahead:
+                self._heard(decoded)
+            yield piece
+
+    def _hear(self, windows: Sequence[tuple[Window, Samples]]) -> list[Hypothesis]:
+        """All ``windows`` at once, so that they share batches."""
+        futures = [
+            asyncio.run_coroutine_threadsafe(self._recognized(_Cut(*window)), self._work.loop) for window in windows
+        ]
+        try:
+            heard = []
+            for future, (window, _) in zip(futures, windows, strict=True):
+                heard.append(self._work.answer(future))
+                self._heard(window.end)
+            return heard
+        finally:
+            for future in futures:
+                future.cancel()
+
+    async def _recognized(self, request: _Cut) -> Hypothesis:
+        answer = await self._work.recognizer.recognize(request)
+        if answer is None:
+            raise RecognitionFailed("the recogniser gave no answer", request.window)
+        return answer[1]
+
+    def _heard(self, until: float) -> None:
+        self.job = replace(self.job, heard=max(self.job.heard, until))
+        now = time.monotonic()
+        if now - self._told >= _TELL:
+            self._told = now
+            self._work.wait(self._work.store.update_recording(self.job))
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """The transcription of recordings as durable work of a broker, which the caller chooses.
+
+    ``send`` never blocks. ``start`` and ``stop`` run one worker thread in this process, so that recordings are
+    transcribed in the order of their upload.
+    """
+
+    broker: dramatiq.Broker
+    transcription: Transcription
+    _workers: list[dramatiq.Worker] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        declared = partial(dramatiq.actor, broker=self.broker, queue_name="recordings")
+        give_up = declared(actor_name="give_up_recording", max_retries=0)(self._give_up)
+        declared(
+            actor_name="transcribe_recording",
+            # dramatiq's own limit is ten minutes, which a recording of some hours takes.
+            time_limit=24 * 3600 * _MILLISECONDS,
+            retry_when=lambda retries, error: isinstance(error, Retry) and retries < _RETRIES,
+            min_backoff=5 * _MILLISECONDS,
+            max_backoff=60 * _MILLISECONDS,
+            on_retry_exhausted=give_up.actor_name,
+        )(self._transcribe)
+
+    def send(self, recording: RecordingId) -> None:
+        self.broker.get_actor("transcribe_recording").send(recording)
+
+    async def start(self) -> None:
+        """Takes up what an earlier process left, then works."""
+        for recording in await self.transcription.unfinished():
+            self.send(recording)
+        worker = dramatiq.Worker(self.broker, worker_threads=1, worker_timeout=round(_LOOK * _MILLISECONDS))
+        worker.start()
+        self._workers.append(worker)
+
+    async def stop(self, within: float = 3.0) -> None:
+        """Leaves the job in hand as it is in the store. The event loop must still run, and the store be open."""
+        self.transcription.stopping.set()
+        while self._workers:
+            await asyncio.to_thread(self._workers.pop().stop, round(within * _MILLISECONDS))
+
+    def _transcribe(self, recording: str) -> None:
+        try:
+            self.transcription.run(RecordingId(recording))
+        except Stopping as stopping:
+            raise Retry("the process stops") from stopping
+        except GreffierError as error:
+            _log.warning("recording.retried", extra={"recording": recording, "error": type(error).__name__})
+            raise Retry(str(error)) from error
+
+    def _give_up(self, message: dict[str, Any], _: dict[str, Any]) -> None:
+        self.transcription.give_up(RecordingId(message["args"][0]))

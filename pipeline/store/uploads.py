@@ -1,0 +1,91 @@
+"""Uploaded recordings on disk, while they arrive and until they are transcribed: one file each, in one folder."""
+
+import asyncio
+import errno
+import os
+import shutil
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from pipeline.domain import RecordingId
+from pipeline.errors import StorageFailed, StorageFull
+
+_PART = ".part"
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class Upload:
+    """A file that arrives; ``size`` bytes of it are there."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.size = 0
+
+    async def write(self, part: bytes) -> None:
+        """Raises ``StorageFull``. In a thread: a slow disk must hold up nobody else."""
+        await asyncio.to_thread(self._write, part)
+        self.size += len(part)
+
+    def _write(self, part: bytes) -> None:
+        rest = memoryview(part)
+        with explained():
+            while rest:
+                rest = rest[self._file.write(rest) :]  # the file is unbuffered, and a disk may take less at once
+
+    def sync(self) -> None:
+        with explained():
+            os.fsync(self._file.fileno())
+
+
+class Uploads:
+    """A folder of uploads. What did not arrive whole is never seen and leaves nothing behind."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, recording: RecordingId) -> Path:
+        return self._folder / recording
+
+    @asynccontextmanager
+    async def receive(self, recording: RecordingId, expected: int | None = None) -> AsyncIterator[Upload]:
+        """A file that is kept when the context ends without an error. Raises ``StorageFull``.
+
+        ``expected`` bytes, where the client says how many, must find room before any is taken.
+        """
+        part = self.path(recording).with_suffix(_PART)
+        with explained():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            if expected is not None and shutil.disk_usage(self._folder).free < expected:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            file = part.open("xb", buffering=0)
+        try:
+            with file:
+                upload = Upload(file)
+                yield upload
+                await asyncio.to_thread(upload.sync)
+            with explained():
+                part.rename(self.path(recording))
+        finally:
+            part.unlink(missing_ok=True)
+
+    def remove(self, recording: RecordingId) -> None:
+        self.path(recording).unlink(missing_ok=True)
+
+    def remove_others(self, kept: Collection[RecordingId]) -> None:
+        """Removes what a killed process left: every file that is no recording in ``kept``."""
+        for path in self._folder.iterdir() if self._folder.exists() else ():
+            if path.name not in kept:
+                path.unlink(missing_ok=True)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """The errors of the disk as errors of Greffier."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageFull("there is no room left on the disk for this recording") from error
+        raise StorageFailed(f"the recording cannot be kept: {error.strerror}; see GREFFIER_HOME") from error
