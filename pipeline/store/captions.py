@@ -1,0 +1,126 @@
+"""Statements on what was said in meetings; each runs inside a transaction of its caller."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy import Connection, and_, select
+
+from pipeline.domain import Caption, Gap, MeetingId, Pause, RecordText, SegmentId, Transcript
+from pipeline.errors import NotFound
+from pipeline.record.assemble import assemble
+from pipeline.store import tables
+from pipeline.store.database import insert_new, put
+from pipeline.store.meetings import meeting_named, tracks
+from pipeline.store.rows import (
+    caption_of,
+    final_row,
+    folded,
+    gap_of,
+    gap_row,
+    open_row,
+    pause_of,
+    record_of,
+    record_row,
+)
+
+
+def keep_final(connection: Connection, meeting: MeetingId, caption: Caption) -> None:
+    """Once per utterance: the key of the table is the judge. Nothing of the utterance is unfinished any more."""
+    insert_new(connection, tables.finals, final_row(meeting, caption))
+    table = tables.unfinished
+    of_utterance = and_(table.c.meeting == meeting, table.c.utterance == caption.utterance)
+    connection.execute(table.delete().where(of_utterance))
+
+
+def keep_open(connection: Connection, meeting: MeetingId, captions: Sequence[Caption]) -> None:
+    """In place of what was kept of each utterance; not where the final is there already."""
+    table = tables.finals
+    given = [caption.utterance for caption in captions]
+    closed = select(table.c.utterance).where(table.c.meeting == meeting, table.c.utterance.in_(given))
+    finished = set(connection.execute(closed).scalars())
+    for caption in captions:
+        if caption.utterance not in finished:
+            put(connection, tables.unfinished, open_row(meeting, caption))
+
+
+def keep_record(connection: Connection, meeting: MeetingId, record: RecordText) -> None:
+    connection.execute(tables.records.insert().values(record_row(meeting, record)))
+
+
+def keep_gap(connection: Connection, meeting: MeetingId, gap: Gap) -> None:
+    connection.execute(tables.gaps.insert().values(gap_row(meeting, gap)))
+
+
+def keep_pause(connection: Connection, meeting: MeetingId, pause: Pause) -> None:
+    put(connection, tables.pauses, {"meeting": meeting, "start": pause.start, "end": pause.end})
+
+
+def correct(connection: Connection, meeting: MeetingId, segment: SegmentId, text: str | None) -> None:
+    """``text`` in place of what was heard; None takes a correction back."""
+    table, finals = tables.corrections, tables.finals
+    known = select(finals.c.utterance).where(finals.c.meeting == meeting, finals.c.utterance == segment)
+    if connection.execute(known).scalar() is None:
+        meeting_named(connection, meeting)
+        raise NotFound(f"there is no segment {segment} in meeting {meeting}")
+    if text is None:
+        connection.execute(table.delete().where(table.c.meeting == meeting, table.c.segment == segment))
+    else:
+        put(connection, table, {"meeting": meeting, "segment": segment, "text": text, "folded": folded(text)})
+
+
+def finals(connection: Connection, meeting: MeetingId) -> list[Caption]:
+    """By the start of their first word."""
+    table = tables.finals
+    wanted = select(table).where(table.c.meeting == meeting).order_by(table.c.start, table.c.utterance)
+    return [caption_of(row, final=True) for row in connection.execute(wanted)]
+
+
+def unfinished(connection: Connection) -> dict[MeetingId, list[Caption]]:
+    table = tables.unfinished
+    found: dict[MeetingId, list[Caption]] = {}
+    for row in connection.execute(select(table).order_by(table.c.meeting, table.c.utterance)):
+        found.setdefault(MeetingId(row.meeting), []).append(caption_of(row, final=False))
+    return found
+
+
+def close_unfinished(connection: Connection) -> list[MeetingId]:
+    """Unfinished utterances become finals of their committed words, and their meetings say that they were cut."""
+    cut = unfinished(connection)
+    for meeting, captions in cut.items():
+        for caption in captions:
+            keep_final(connection, meeting, replace(caption, revision=caption.revision + 1, final=True))
+    table = tables.meetings
+    connection.execute(table.update().where(table.c.id.in_(cut)).values(cut=True))
+    return list(cut)
+
+
+def pauses(connection: Connection, meeting: MeetingId) -> list[Pause]:
+    table = tables.pauses
+    wanted = select(table).where(table.c.meeting == meeting).order_by(table.c.start)
+    return [pause_of(row) for row in connection.execute(wanted)]
+
+
+def transcript(connection: Connection, meeting: MeetingId) -> Transcript:
+    """Everything kept of the meeting, participants under their latest names."""
+    kept = meeting_named(connection, meeting)
+    whose = tracks(connection, meeting)
+    gaps, records, corrections = tables.gaps, tables.records, tables.corrections
+    found = [
+        gap_of(row) for row in connection.execute(select(gaps).where(gaps.c.meeting == meeting).order_by(gaps.c.id))
+    ]
+    assembled = assemble(
+        meeting,
+        whose,
+        finals(connection, meeting),
+        [
+            record_of(row)
+            for row in connection.execute(select(records).where(records.c.meeting == meeting).order_by(records.c.id))
+        ],
+        [replace(gap, participant=whose.get(gap.track, gap.participant)) for gap in found],
+        {
+            SegmentId(row.segment): row.text
+            for row in connection.execute(select(corrections).where(corrections.c.meeting == meeting))
+        },
+        kept.title,
+    )
+    return replace(assembled, pauses=tuple(pauses(connection, meeting)), cut=kept.cut)

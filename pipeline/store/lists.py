@@ -1,0 +1,61 @@
+"""Statements on recordings and on the keys of applications; each runs inside a transaction of its caller."""
+
+from sqlalchemy import Connection, select
+
+from pipeline.domain import ApiKey, KeyId, RecordingId, RecordingJob
+from pipeline.errors import InvalidInput, NotFound
+from pipeline.store import tables
+from pipeline.store.database import insert_new
+from pipeline.store.rows import key_of, key_row, recording_of, recording_row
+
+
+def create_recording(connection: Connection, job: RecordingJob) -> None:
+    if not insert_new(connection, tables.recordings, recording_row(job)):
+        raise InvalidInput(f"there is a recording {job.id} already: give another id")
+
+
+def recording(connection: Connection, identity: RecordingId) -> RecordingJob:
+    row = connection.execute(select(tables.recordings).where(tables.recordings.c.id == identity)).one_or_none()
+    if row is None:
+        raise _no_recording(identity)
+    return recording_of(row)
+
+
+def recordings(connection: Connection) -> list[RecordingJob]:
+    """Newest first."""
+    table = tables.recordings
+    wanted = select(table).order_by(table.c.created_at.desc(), table.c.id)
+    return [recording_of(row) for row in connection.execute(wanted)]
+
+
+def update_recording(connection: Connection, job: RecordingJob) -> None:
+    table = tables.recordings
+    if not connection.execute(table.update().where(table.c.id == job.id).values(recording_row(job))).rowcount:
+        raise _no_recording(job.id)
+
+
+def delete_recording(connection: Connection, identity: RecordingId) -> None:
+    """With the meeting it became."""
+    job = recording(connection, identity)
+    connection.execute(tables.recordings.delete().where(tables.recordings.c.id == identity))
+    connection.execute(tables.meetings.delete().where(tables.meetings.c.id == job.meeting))
+
+
+def add_key(connection: Connection, key: ApiKey) -> None:
+    if not insert_new(connection, tables.api_keys, key_row(key)):
+        raise InvalidInput(f"there is a key {key.id} already: give another id")
+
+
+def keys(connection: Connection) -> list[ApiKey]:
+    """Oldest first."""
+    table = tables.api_keys
+    return [key_of(row) for row in connection.execute(select(table).order_by(table.c.created_at, table.c.id))]
+
+
+def remove_key(connection: Connection, identity: KeyId) -> None:
+    if not connection.execute(tables.api_keys.delete().where(tables.api_keys.c.id == identity)).rowcount:
+        raise NotFound(f"there is no key {identity}")
+
+
+def _no_recording(identity: RecordingId) -> NotFound:
+    return NotFound(f"there is no recording {identity}, or it was deleted")

@@ -1,0 +1,182 @@
+"""Values of the product as rows of the tables, and back."""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Row
+
+from pipeline.domain import (
+    ApiKey,
+    Caption,
+    Gap,
+    KeyId,
+    Meeting,
+    MeetingId,
+    Participant,
+    ParticipantId,
+    Pause,
+    RecordingId,
+    RecordingJob,
+    RecordingState,
+    RecordText,
+    Scope,
+    TrackId,
+    UtteranceId,
+    Word,
+)
+
+Values = dict[str, Any]
+
+
+def folded(text: str) -> str:
+    """``text`` without case and accents, as it is searched."""
+    apart = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(character for character in apart if not unicodedata.combining(character))
+
+
+def words_kept(words: Iterable[Word]) -> list[list[str | float]]:
+    return [[word.text, word.start, word.end, word.confidence] for word in words]
+
+
+def words_of(kept: Sequence[Sequence[Any]]) -> tuple[Word, ...]:
+    return tuple(Word(*word) for word in kept)
+
+
+def text_of(words: Iterable[Word]) -> str:
+    return "".join(word.text for word in words)
+
+
+def meeting_row(meeting: Meeting) -> Values:
+    return {
+        "id": meeting.id,
+        "title": meeting.title,
+        "created_at": meeting.created_at,
+        "languages": list(meeting.languages),
+        "glossary": list(meeting.glossary),
+        "keep_audio": meeting.keep_audio,
+        "ended_at": meeting.ended_at,
+        "cut": meeting.cut,
+        "folded": folded(meeting.title),
+    }
+
+
+def meeting_of(row: Row[Any]) -> Meeting:
+    return Meeting(
+        MeetingId(row.id),
+        row.title,
+        row.created_at,
+        tuple(row.languages),
+        tuple(row.glossary),
+        row.keep_audio,
+        row.ended_at,
+        row.cut,
+    )
+
+
+def participant_of(row: Row[Any]) -> Participant:
+    return Participant(ParticipantId(row.id), row.names[-1])
+
+
+def open_row(meeting: MeetingId, caption: Caption) -> Values:
+    return {
+        "meeting": meeting,
+        "utterance": caption.utterance,
+        "track": caption.track,
+        "revision": caption.revision,
+        "language": caption.language,
+        "words": words_kept(caption.words),
+    }
+
+
+def final_row(meeting: MeetingId, caption: Caption) -> Values:
+    start = caption.words[0].start if caption.words else 0.0
+    return open_row(meeting, caption) | {"start": start, "folded": folded(caption.committed)}
+
+
+def caption_of(row: Row[Any], final: bool) -> Caption:
+    return Caption(
+        TrackId(row.track), UtteranceId(row.utterance), row.revision, final, row.language, words_of(row.words)
+    )
+
+
+def record_row(meeting: MeetingId, record: RecordText) -> Values:
+    return {
+        "meeting": meeting,
+        "track": record.track,
+        "utterances": list(record.utterances),
+        "language": record.language,
+        "words": words_kept(record.words),
+        "folded": folded(text_of(record.words)),
+    }
+
+
+def record_of(row: Row[Any]) -> RecordText:
+    utterances = tuple(UtteranceId(utterance) for utterance in row.utterances)
+    return RecordText(TrackId(row.track), utterances, row.language, words_of(row.words))
+
+
+def gap_row(meeting: MeetingId, gap: Gap) -> Values:
+    return {
+        "meeting": meeting,
+        "track": gap.track,
+        "participant": gap.participant.id,
+        "name": gap.participant.name,
+        "start": gap.start,
+        "end": gap.end,
+        "reason": gap.reason,
+    }
+
+
+def gap_of(row: Row[Any]) -> Gap:
+    """The gap with the participant's name of its time."""
+    participant = Participant(ParticipantId(row.participant), row.name)
+    return Gap(TrackId(row.track), participant, row.start, row.end, row.reason)
+
+
+def pause_of(row: Row[Any]) -> Pause:
+    return Pause(row.start, row.end)
+
+
+def recording_row(job: RecordingJob) -> Values:
+    return {
+        "id": job.id,
+        "title": job.title,
+        "created_at": job.created_at,
+        "meeting": job.meeting,
+        "languages": list(job.languages),
+        "state": job.state.value,
+        "heard": job.heard,
+        "duration": job.duration,
+        "error": job.error,
+    }
+
+
+def recording_of(row: Row[Any]) -> RecordingJob:
+    return RecordingJob(
+        RecordingId(row.id),
+        row.title,
+        row.created_at,
+        MeetingId(row.meeting),
+        tuple(row.languages),
+        RecordingState(row.state),
+        row.heard,
+        row.duration,
+        row.error,
+    )
+
+
+def key_row(key: ApiKey) -> Values:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "scopes": sorted(scope.value for scope in key.scopes),
+        "digest": key.digest,
+        "created_at": key.created_at,
+        "ending": key.ending,
+    }
+
+
+def key_of(row: Row[Any]) -> ApiKey:
+    scopes = frozenset(Scope(scope) for scope in row.scopes)
+    return ApiKey(KeyId(row.id), row.name, scopes, row.digest, row.created_at, row.ending)

@@ -1,0 +1,225 @@
+"""Meetings, what was said in them, recordings and keys, in one SQL database."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Concatenate, ParamSpec, Self, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import IntegrityError
+
+from pipeline.domain import (
+    ApiKey,
+    Caption,
+    Gap,
+    KeyId,
+    Meeting,
+    MeetingId,
+    Participant,
+    ParticipantId,
+    Pause,
+    RecordingId,
+    RecordingJob,
+    RecordText,
+    SegmentId,
+    TrackId,
+    Transcript,
+)
+from pipeline.store import captions as spoken
+from pipeline.store import lists, meetings
+from pipeline.store.database import CONNECTIONS, failure, open_database
+from pipeline.store.writer import Writer
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+Statement = Callable[Concatenate[Connection, Given], Result]
+
+
+class SqlStore:
+    """What is kept of all meetings. A call that writes returns once its write is durable.
+
+    Every method may raise ``StorageFull`` and ``StorageFailed``; those that name something raise ``NotFound``
+    when it is not there. Reads run in a few threads of their own, since they may wait for the disk.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._writer = Writer(engine)
+        self._readers = ThreadPoolExecutor(CONNECTIONS - 1, "greffier-reader")
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """The store at ``url``, such as ``sqlite:////folder/file``, made or migrated as needed.
+
+        Raises ``InvalidSetting`` where it cannot be used and ``StorageFull``.
+        """
+        return cls(open_database(url))
+
+    async def close(self) -> None:
+        """Returns when what was waiting to be written is durable."""
+        await self._writer.close()
+        await asyncio.to_thread(self._readers.shutdown)
+        await asyncio.to_thread(self._engine.dispose)
+
+    # meetings
+
+    async def create_meeting(self, meeting: Meeting) -> None:
+        """Raises ``InvalidInput`` when its id is taken."""
+        await self._write(meetings.create_meeting, meeting)
+
+    async def meeting(self, meeting: MeetingId) -> Meeting:
+        return await self._read(meetings.meeting_named, meeting)
+
+    async def meetings(self, query: str = "", before: float | None = None, limit: int = 50) -> list[Meeting]:
+        """Newest first, those created before ``before``.
+
+        Each word of ``query`` must be part of the title, of a name that a participant had or of a text that was ever
+        kept of the meeting; case and accents do not count.
+        """
+        return await self._read(meetings.meetings, query, before, limit)
+
+    async def update_meeting(self, meeting: Meeting) -> None:
+        await self._write(meetings.update_meeting, meeting)
+
+    async def delete_meeting(self, meeting: MeetingId) -> None:
+        """With everything of it, but for files in the object store."""
+        await self._write(meetings.delete_meeting, meeting)
+
+    async def reserve_sequence(self, meeting: MeetingId, count: int = 10_000) -> int:
+        """The first of ``count`` event numbers that are given only once; they begin at 1."""
+        return await self._write(meetings.reserve_sequence, meeting, count)
+
+    # people and their tracks
+
+    async def add_participant(
+        self, meeting: MeetingId, participant: Participant, languages: Sequence[str] = ()
+    ) -> None:
+        """Again with the same id: the new name and languages count."""
+        await self._write(meetings.add_participant, meeting, participant, tuple(languages))
+
+    async def rename_participant(self, meeting: MeetingId, participant: ParticipantId, name: str) -> None:
+        await self._write(meetings.rename_participant, meeting, participant, name)
+
+    async def participants(self, meeting: MeetingId) -> list[Participant]:
+        """In the order in which they came, under their latest names."""
+        return await self._read(meetings.participants, meeting)
+
+    async def languages(self, meeting: MeetingId) -> dict[ParticipantId, tuple[str, ...]]:
+        """What each participant declared to speak; empty means the languages of the meeting."""
+        return await self._read(meetings.spoken_by, meeting)
+
+    async def next_track(self, meeting: MeetingId, participant: ParticipantId) -> TrackId:
+        """A track id that this meeting never had."""
+        return await self._write(meetings.next_track, meeting, participant)
+
+    async def tracks(self, meeting: MeetingId) -> dict[TrackId, Participant]:
+        """Whose track each is, in the order in which they were opened."""
+        return await self._read(meetings.tracks, meeting)
+
+    # what was said
+
+    def for_meeting(self, meeting: MeetingId) -> "MeetingShelf":
+        """The ``MeetingStore`` of one meeting."""
+        return MeetingShelf(self, meeting)
+
+    async def finals(self, meeting: MeetingId) -> list[Caption]:
+        """In the order in which they were spoken."""
+        return await self._read(spoken.finals, meeting)
+
+    async def pauses(self, meeting: MeetingId) -> list[Pause]:
+        return await self._read(spoken.pauses, meeting)
+
+    async def transcript(self, meeting: MeetingId) -> Transcript:
+        return await self._read(spoken.transcript, meeting)
+
+    async def correct(self, meeting: MeetingId, segment: SegmentId, text: str | None) -> None:
+        """``text`` in place of what was heard; None takes a correction back."""
+        await self._write(spoken.correct, meeting, segment, text)
+
+    async def unfinished(self) -> dict[MeetingId, list[Caption]]:
+        """What was kept of utterances that have no final."""
+        return await self._read(spoken.unfinished)
+
+    async def close_unfinished(self) -> list[MeetingId]:
+        """Make finals of unfinished utterances and mark their meetings as cut; the meetings concerned.
+
+        For a start after a kill: no session may be running.
+        """
+        return await self._write(spoken.close_unfinished)
+
+    # recordings and keys
+
+    async def create_recording(self, job: RecordingJob) -> None:
+        """Raises ``InvalidInput`` when its id is taken."""
+        await self._write(lists.create_recording, job)
+
+    async def recording(self, recording: RecordingId) -> RecordingJob:
+        return await self._read(lists.recording, recording)
+
+    async def recordings(self) -> list[RecordingJob]:
+        """Newest first."""
+        return await self._read(lists.recordings)
+
+    async def update_recording(self, job: RecordingJob) -> None:
+        await self._write(lists.update_recording, job)
+
+    async def delete_recording(self, recording: RecordingId) -> None:
+        """With the meeting it became."""
+        await self._write(lists.delete_recording, recording)
+
+    async def add_key(self, key: ApiKey) -> None:
+        """Raises ``InvalidInput`` when its id is taken."""
+        await self._write(lists.add_key, key)
+
+    async def keys(self) -> list[ApiKey]:
+        """Oldest first."""
+        return await self._read(lists.keys)
+
+    async def remove_key(self, key: KeyId) -> None:
+        await self._write(lists.remove_key, key)
+
+    async def _write(self, statement: Statement[Given, Result], *given: Given.args, **named: Given.kwargs) -> Result:
+        return await self._writer.write(lambda connection: statement(connection, *given, **named))
+
+    async def _read(self, statement: Statement[Given, Result], *given: Given.args, **named: Given.kwargs) -> Result:
+        def read() -> Result:
+            try:
+                with self._engine.begin() as connection:  # one transaction: one state of the database
+                    return statement(connection, *given, **named)
+            except Exception as error:
+                meaning = failure(error)
+                if meaning is error:
+                    raise
+                raise meaning from error
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, read)
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingShelf:
+    """A ``MeetingStore`` in a ``SqlStore``. Raises ``NotFound`` once the meeting is deleted."""
+
+    store: SqlStore
+    meeting: MeetingId
+
+    async def keep_final(self, caption: Caption) -> None:
+        await self._keep(spoken.keep_final, caption)
+
+    async def keep_record(self, record: RecordText) -> None:
+        await self._keep(spoken.keep_record, record)
+
+    async def keep_gap(self, gap: Gap) -> None:
+        await self._keep(spoken.keep_gap, gap)
+
+    async def keep_open(self, captions: Sequence[Caption]) -> None:
+        await self._keep(spoken.keep_open, tuple(captions))
+
+    async def keep_pause(self, pause: Pause) -> None:
+        await self._keep(spoken.keep_pause, pause)
+
+    async def _keep(self, statement: Callable[[Connection, MeetingId, Result], None], kept: Result) -> None:
+        try:
+            await self.store._write(statement, self.meeting, kept)
+        except IntegrityError as error:  # the foreign key: there is no such meeting
+            raise meetings.no_meeting(self.meeting) from error

@@ -1,0 +1,157 @@
+"""The tables of the SQL store, as they are after the newest migration.
+
+Times are float seconds of meeting time; ``_at`` is wall clock in seconds since 1970. ``folded`` columns hold text
+without case and accents (``rows.folded``), for search. Whatever belongs to a meeting goes with it.
+"""
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+
+def _of_meeting(primary_key: bool = True) -> Column[str]:
+    return Column("meeting", Text, ForeignKey("meetings.id", ondelete="CASCADE"), primary_key=primary_key)
+
+
+meetings = Table(
+    "meetings",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("languages", JSON, nullable=False),
+    Column("glossary", JSON, nullable=False),
+    Column("keep_audio", Boolean, nullable=False),
+    Column("ended_at", Double),
+    Column("cut", Boolean, nullable=False),
+    Column("sequence", Integer, nullable=False, server_default="1"),
+    Column("folded", Text, nullable=False),
+    Index("meetings_by_creation", "created_at"),
+)
+
+participants = Table(
+    "participants",
+    metadata,
+    _of_meeting(),
+    Column("id", Text, primary_key=True),
+    Column("place", Integer, nullable=False),
+    Column("names", JSON, nullable=False),
+    Column("languages", JSON, nullable=False),
+    Column("folded", Text, nullable=False),
+)
+
+tracks = Table(
+    "tracks",
+    metadata,
+    Column("meeting", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("participant", Text, nullable=False),
+    Column("place", Integer, nullable=False),
+    ForeignKeyConstraint(["meeting", "participant"], ["participants.meeting", "participants.id"], ondelete="CASCADE"),
+)
+
+finals = Table(
+    "finals",
+    metadata,
+    _of_meeting(),
+    Column("utterance", Text, primary_key=True),
+    Column("track", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("start", Double, nullable=False),
+    Column("folded", Text, nullable=False),
+    Column("words", JSON, nullable=False),
+)
+
+unfinished = Table(
+    "unfinished",
+    metadata,
+    _of_meeting(),
+    Column("utterance", Text, primary_key=True),
+    Column("track", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("words", JSON, nullable=False),
+)
+
+records = Table(
+    "records",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _of_meeting(primary_key=False),
+    Column("track", Text, nullable=False),
+    Column("utterances", JSON, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("folded", Text, nullable=False),
+    Column("words", JSON, nullable=False),
+    Index("records_by_meeting", "meeting"),
+)
+
+gaps = Table(
+    "gaps",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _of_meeting(primary_key=False),
+    Column("track", Text, nullable=False),
+    Column("participant", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("start", Double, nullable=False),
+    Column("end", Double, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("gaps_by_meeting", "meeting"),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    _of_meeting(),
+    Column("start", Double, primary_key=True),
+    Column("end", Double),
+)
+
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("meeting", Text, primary_key=True),
+    Column("segment", Text, primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("folded", Text, nullable=False),
+    ForeignKeyConstraint(["meeting", "segment"], ["finals.meeting", "finals.utterance"], ondelete="CASCADE"),
+)
+
+recordings = Table(
+    "recordings",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("meeting", Text, nullable=False),  # no foreign key: the meeting may be made after the job
+    Column("languages", JSON, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("heard", Double, nullable=False),
+    Column("duration", Double),
+    Column("error", Text),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("ending", Text, nullable=False),
+)

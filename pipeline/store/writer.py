@@ -1,0 +1,109 @@
+"""Writes to one database, in order, those that wait together in one transaction."""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from pipeline.errors import StorageFailed
+from pipeline.store.database import failure, writing
+
+Result = TypeVar("Result")
+Write = Callable[[Connection], Any]
+
+_MOST_WAITING = 1_000
+_MOST_TOGETHER = 100
+_FULL_PAUSE_S = 0.01
+
+
+@dataclass(slots=True)
+class _Waiting:
+    write: Write
+    done: "Future[Any]"
+
+    def settle(self, result: object, error: Exception | None) -> None:
+        if error is None:
+            self.done.set_result(result)
+        else:
+            self.done.set_exception(error)
+
+
+@dataclass(slots=True)
+class Writer:
+    """Runs writes in a thread of its own: a commit waits for the disk, which the event loop must not do.
+
+    What waits while one commit is on its way is committed together by the next (group commit), so that many writers
+    share the wait for the disk. A call returns when its write is durable. At most ``_MOST_WAITING`` writes wait in
+    the queue, further callers wait for room: nothing is dropped.
+    """
+
+    engine: Engine
+    _queue: "queue.Queue[_Waiting | None]" = field(default_factory=lambda: queue.Queue(_MOST_WAITING))
+    _thread: threading.Thread = field(init=False)
+    _closed: bool = False
+
+    def __post_init__(self) -> None:
+        self.engine = writing(self.engine)
+        self._thread = threading.Thread(target=self._run, name="greffier-writer", daemon=True)
+        self._thread.start()
+
+    async def write(self, write: Callable[[Connection], Result]) -> Result:
+        """What ``write`` returns, once it is committed; it may be run twice, the first time rolled back."""
+        waiting = _Waiting(write, Future())
+        while True:
+            if self._closed:
+                raise StorageFailed("the database is closed")
+            try:
+                self._queue.put_nowait(waiting)
+                break
+            except queue.Full:
+                await asyncio.sleep(_FULL_PAUSE_S)
+        result: Result = await asyncio.wrap_future(waiting.done)
+        return result
+
+    async def close(self) -> None:
+        """Returns when everything that was waiting is committed."""
+        if not self._closed:
+            self._closed = True
+            await asyncio.to_thread(self._queue.put, None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _run(self) -> None:
+        while (first := self._queue.get()) is not None:
+            together, last = self._all_waiting(first)
+            self._commit([waiting for waiting in together if waiting.done.set_running_or_notify_cancel()])
+            if last:
+                return
+
+    def _all_waiting(self, first: _Waiting) -> tuple[list[_Waiting], bool]:
+        """The writes to commit together, and whether the writer was closed behind them."""
+        together = [first]
+        while len(together) < _MOST_TOGETHER:
+            try:
+                waiting = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if waiting is None:
+                return together, True
+            together.append(waiting)
+        return together, False
+
+    def _commit(self, together: list[_Waiting]) -> None:
+        """A group in which one write fails is rolled back, and its writes are made one by one."""
+        try:
+            with self.engine.begin() as connection:
+                results = [waiting.write(connection) for waiting in together]
+        except Exception as error:  # noqa: BLE001 - it is handed to whoever waits for the write
+            if len(together) == 1:
+                together[0].settle(None, failure(error))
+                return
+            for waiting in together:
+                self._commit([waiting])
+            return
+        for waiting, result in zip(together, results, strict=True):
+            waiting.settle(result, None)
