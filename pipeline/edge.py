@@ -253,6 +253,10 @@ class MeetingEdge:
                 events += edge.stall()
         return events
 
+    def pause(self) -> list[TrackEvent]:
+        """Nobody listens for now: speech under way ends, and what is missing when sound comes back was not lost."""
+        return [passed for edge in self._edges.values() for passed in edge.close()]
+
     def close(self) -> list[TrackEvent]:
         """The tap is gone: every track that is still open ends."""
         events: list[TrackEvent] = []

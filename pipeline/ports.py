@@ -144,8 +144,11 @@ class EventFeed(Protocol):
     def publish(self, event: Event, key: str | None = None) -> int:
         """Stamps ``sequence``, which it gives back; events of one key replace one another in the history."""
 
-    def read(self, after: int | None) -> AsyncIterator[list[Reading]]:
-        """What is newer than ``after``, all that is kept where that is None or unknown; ends with the feed."""
+    def read(self, after: int | None, *, present: bool = True) -> AsyncIterator[list[Reading]]:
+        """What is newer than ``after``, all that is kept where that is None or unknown; ends with the feed.
+
+        ``present``: whether somebody is behind it, for whom an empty meeting goes on.
+        """
 
     def history(self, after: int | None = None) -> list[Reading]:
         """What ``read`` would give at once."""
@@ -209,7 +212,7 @@ class Recovery(Protocol):
     """What a killed process left behind."""
 
     async def close_unfinished(self) -> Sequence[MeetingId]:
-        """Makes finals of utterances that have none, from their committed words; the meetings they belong to."""
+        """Makes finals of utterances that have none, from their committed words; their meetings, now marked cut."""
 
 
 class KeptMeetings(Meetings, Participants, Numbers, Transcripts, Recovery, Protocol):

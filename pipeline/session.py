@@ -66,6 +66,8 @@ class Session:
     """Runs until its audio bus ends and everything heard is recognised. ``now`` tells meeting time.
 
     Per track at most one live and one record request are with the recogniser: that bounds its queue.
+    ``failing`` counts the windows that failed since one was recognised. ``captioned`` is set once no more audio comes
+    and every utterance has its final; the record may take longer.
     """
 
     core: MeetingCaptioner
@@ -76,6 +78,8 @@ class Session:
     store: TranscriptStore
     now: Callable[[], float]
     totals: SessionTotals = field(default_factory=SessionTotals)
+    failing: int = 0
+    captioned: asyncio.Event = field(default_factory=asyncio.Event)
     _asked: set[tuple[TrackId, bool]] = field(default_factory=set)
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
     _sending: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -92,6 +96,7 @@ class Session:
                 ticking.cancel()
                 await self._settle(group)
         finally:
+            self.captioned.set()
             _log.info("session.closed", extra={"totals": self.totals})
         return self.totals
 
@@ -137,6 +142,8 @@ class Session:
         self._ask(group)
         await self._send()
         while not self.core.idle:
+            if not self.core.captioning:
+                self.captioned.set()
             self._quiet.clear()
             await self._quiet.wait()
 
@@ -154,9 +161,11 @@ class Session:
         try:
             answer = await self.recognizer.recognize(request)
             if answer is not None:
+                self.failing = 0
                 self.core.hypothesis(*answer)
         except RecognitionFailed as failure:
             self.totals.failures += 1
+            self.failing += 1
             _log.warning("window.failed", extra={"error": type(failure).__name__})
             if request.window is None:
                 request.cut()  # it failed before it was cut: that counts too, or nothing would ever be given up

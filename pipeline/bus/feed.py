@@ -61,13 +61,14 @@ class CaptionFeed:
         self._wake()
         return number
 
-    async def read(self, after: int | None) -> AsyncIterator[list[Reading]]:
+    async def read(self, after: int | None, *, present: bool = True) -> AsyncIterator[list[Reading]]:
         """Batches of what is newer than ``after``, oldest first; everything kept where that is None or unknown.
 
-        Ends when the feed is closed and everything was read.
+        Ends when the feed is closed and everything was read. Where ``present`` is False nobody is behind it for whom
+        an empty meeting should go on (a writer of files): it does not count among the ``readers``.
         """
         cursor = after if after is not None and self._first <= after < self._next else self._first - 1
-        self._readers += 1
+        self._readers += present
         try:
             while True:
                 changed = self._changed
@@ -79,7 +80,7 @@ class CaptionFeed:
                 else:
                     await changed.wait()
         finally:
-            self._readers -= 1
+            self._readers -= present
 
     def history(self, after: int | None = None) -> list[Reading]:
         """What ``read`` would give at once."""

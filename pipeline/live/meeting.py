@@ -3,7 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pipeline.domain import Caption, Gap, Hypothesis, Participant, RecordText, Track, TrackId, Window, WindowKind
+from pipeline.domain import (
+    Caption,
+    Gap,
+    Hypothesis,
+    Participant,
+    ParticipantId,
+    RecordText,
+    Track,
+    TrackId,
+    Window,
+    WindowKind,
+)
 from pipeline.live.captioner import TrackCaptioner
 from pipeline.live.language import LanguageTracker
 from pipeline.live.policies import AlignAtt, CommitPolicy
@@ -13,9 +24,10 @@ from pipeline.live.settings import LiveSettings
 
 @dataclass(slots=True)
 class _Line:
-    """All that is live about one track."""
+    """All that is live about one track; ``languages`` are its own, where it has any."""
 
     participant: Participant
+    languages: tuple[str, ...]
     captioner: TrackCaptioner
     record: RecordWindows
     closed: bool = False
@@ -44,13 +56,25 @@ class MeetingCaptioner:
         tracker = LanguageTracker(track.languages or self.languages)
         captioner = TrackCaptioner(track.id, self.settings, self.new_policy or self._align_att, tracker)
         record = RecordWindows(track.id, self.settings.record_join, self.settings.record_window)
-        self._lines[track.id] = _Line(track.participant, captioner, record)
+        self._lines[track.id] = _Line(track.participant, track.languages, captioner, record)
         self._share_glossary()
 
     def set_glossary(self, terms: tuple[str, ...]) -> None:
         """The meeting's terms from now on, also while it runs."""
         self._glossary = terms
         self._share_glossary()
+
+    def set_languages(self, languages: tuple[str, ...], participant: ParticipantId | None = None) -> None:
+        """The languages from now on, of the meeting or of one participant, whose own then go before the meeting's.
+
+        A participant without languages has those of the meeting again.
+        """
+        if participant is None:
+            self.languages = languages
+        for line in self._lines.values():
+            if line.participant.id == participant:
+                line.languages = languages
+            self._tell_languages(line)
 
     def speech_started(self, track: TrackId, at: float) -> None:
         self._lines[track].captioner.speech_started(at)
@@ -147,6 +171,20 @@ class MeetingCaptioner:
         return self._lines[track].captioner.urgency
 
     @property
+    def captioning(self) -> bool:
+        """Whether an utterance has no final yet."""
+        return any(line.captioner.busy for line in self._lines.values())
+
+    def behind(self, now: float) -> float:
+        """Seconds for which the speech that has waited longest has been waiting for recognition."""
+        waits = [
+            line.captioner.lag + max(0.0, now - line.captioner.audio_end)
+            for line in self._lines.values()
+            if line.captioner.lag > 0.0
+        ]
+        return max(waits, default=0.0)
+
+    @property
     def idle(self) -> bool:
         """Nothing is open, on its way or still to be recognised."""
         return all(not line.captioner.busy and line.record.idle for line in self._lines.values())
@@ -163,6 +201,14 @@ class MeetingCaptioner:
             self.audio_lost(line.captioner.track, start, end, "not recognised")
         if line.closed and not line.captioner.busy:
             line.record.quiet(float("inf"))
+
+    def _tell_languages(self, line: _Line) -> None:
+        """Words that are committed stay; a language that is known stays where it is still among them."""
+        languages = line.languages or self.languages
+        tracker = line.captioner.language
+        if tracker.languages != languages:
+            known = tracker.current if tracker.current in languages else None
+            line.captioner.language = LanguageTracker(languages, known)
 
     def _share_glossary(self) -> None:
         names = tuple(line.participant.name for line in self._lines.values()) if self._glossary else ()

@@ -1,0 +1,7 @@
+"""The meetings that run in this process: sound in from any number of sources, captions to the feed and the store."""
+
+from pipeline.running.equipment import Equipment
+from pipeline.running.meeting import RunningMeeting
+from pipeline.running.meetings import RunningMeetings
+
+__all__ = ["Equipment", "RunningMeeting", "RunningMeetings"]

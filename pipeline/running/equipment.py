@@ -1,0 +1,42 @@
+"""What running meetings are made with; the wiring chooses."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipeline.domain import MeetingId, TrackId
+from pipeline.live.meeting import MeetingCaptioner
+from pipeline.ports import (
+    AudioBus,
+    AudioKeeper,
+    EventFeed,
+    KeptMeetings,
+    MeetingAudioMemory,
+    ObjectStore,
+    Recognizer,
+    SpeechDetector,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """``recognizer`` is shared by all meetings; each ``new_...`` makes one of its kind.
+
+    ``new_captioner`` is given the meeting's languages (empty: those of the settings) and glossary;
+    ``check_languages`` raises ``InvalidInput`` for one that the model does not know; ``new_feed`` is given its first
+    number. ``objects`` hold what is deleted with a meeting; ``new_keeper`` is asked where a meeting keeps its sound.
+    ``wall`` gives seconds since 1970, ``steady`` seconds that never go back.
+    """
+
+    store: KeptMeetings
+    recognizer: Recognizer
+    new_captioner: Callable[[tuple[str, ...], tuple[str, ...]], MeetingCaptioner]
+    check_languages: Callable[[tuple[str, ...]], None]
+    new_detector: Callable[[], SpeechDetector]
+    new_bus: Callable[[], AudioBus]
+    new_memory: Callable[[], MeetingAudioMemory]
+    new_feed: Callable[[int], EventFeed]
+    objects: ObjectStore | None = None
+    new_keeper: Callable[[MeetingId, TrackId], AudioKeeper] | None = None
+    wall: Callable[[], float] = time.time
+    steady: Callable[[], float] = time.monotonic

@@ -1,0 +1,127 @@
+"""Between a running meeting and its store: what was said survives the process, and a full disk stops no captions."""
+
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from pipeline.domain import Caption, Gap, Pause, RecordText, UtteranceId
+from pipeline.ports import MeetingStore
+
+_log = logging.getLogger("greffier.store")
+
+_AT_ONCE = 50
+_LATER = 1000
+
+
+@dataclass(slots=True)
+class Keeping:
+    """A ``TranscriptStore`` for a session: keeps finals before they are shown, and open utterances at every ``flush``.
+
+    Where the store fails, the meeting goes on: a final that is not kept is not ``kept`` yet, is shown as unfinished,
+    tried again at every ``flush`` and given to ``announce`` once the store has it. None is dropped: each is a few
+    hundred bytes that the feed holds anyway. Record texts, gaps, pauses and the end wait too, the newest 1,000 of them,
+    the oldest dropped: their speech still has its caption text.
+    """
+
+    store: MeetingStore
+    announce: Callable[[Caption], None]
+    failing: bool = False
+    _worked: bool = True
+    _open: dict[UtteranceId, Caption] = field(default_factory=dict)
+    _changed: set[UtteranceId] = field(default_factory=set)
+    _unkept: dict[UtteranceId, Caption] = field(default_factory=dict)
+    _later: deque[Callable[[], Awaitable[None]]] = field(default_factory=lambda: deque(maxlen=_LATER))
+    _forced: set[UtteranceId] = field(default_factory=set)
+
+    # --- what a session keeps ---------------------------------------------------------------------------------
+
+    async def keep_final(self, caption: Caption) -> None:
+        if self.closed(caption.utterance):
+            return
+        self._open.pop(caption.utterance, None)
+        self._changed.discard(caption.utterance)
+        self._unkept[caption.utterance] = caption
+        await self._keep_unkept(caption)
+
+    async def keep_record(self, record: RecordText) -> None:
+        await self.do(partial(self.store.keep_record, record))
+
+    async def keep_gap(self, gap: Gap) -> None:
+        await self.do(partial(self.store.keep_gap, gap))
+
+    # --- and what a meeting keeps -----------------------------------------------------------------------------
+
+    async def keep_pause(self, pause: Pause) -> None:
+        await self.do(partial(self.store.keep_pause, pause))
+
+    async def do(self, act: Callable[[], Awaitable[None]]) -> None:
+        """Does ``act`` now, or at a later ``flush`` where the store fails; ``act`` may be done twice."""
+        if not await self._tried(act):
+            self._later.append(act)
+
+    def see(self, caption: Caption) -> None:
+        """Takes the newest state of an utterance that has no final."""
+        before = self._open.get(caption.utterance)
+        self._open[caption.utterance] = caption
+        if len(caption.words) > (len(before.words) if before else 0):
+            self._changed.add(caption.utterance)
+
+    async def flush(self) -> None:
+        """Keeps the committed words of open utterances that changed, and tries again what failed."""
+        changed = [self._open[name] for name in self._changed]
+        self._changed.clear()
+        if changed and not await self._tried(partial(self.store.keep_open, changed)):
+            self._changed |= {caption.utterance for caption in changed if caption.utterance in self._open}
+        for caption in list(self._unkept.values())[:_AT_ONCE]:
+            if await self._keep_unkept(caption):
+                self.announce(caption)
+        for _ in range(min(_AT_ONCE, len(self._later))):
+            await self.do(self._later.popleft())
+        if self.failing and self._worked and not self.waiting:
+            self.failing = False
+            _log.warning("store.recovered")
+
+    def finish(self) -> list[Caption]:
+        """Finals of all open utterances, from their committed words; what a session finds out later is ignored."""
+        finals = [
+            replace(caption, revision=caption.revision + 1, final=True, tail=()) for caption in self._open.values()
+        ]
+        self._forced |= {final.utterance for final in finals}
+        self._unkept |= {final.utterance: final for final in finals}
+        self._open.clear()
+        self._changed.clear()
+        return finals
+
+    def kept(self, utterance: UtteranceId) -> bool:
+        """Whether the final of ``utterance``, which was to be kept, is."""
+        return utterance not in self._unkept
+
+    def closed(self, utterance: UtteranceId) -> bool:
+        """Whether ``finish`` made its final."""
+        return utterance in self._forced
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something is still to be kept."""
+        return bool(self._unkept or self._later)
+
+    async def _keep_unkept(self, caption: Caption) -> bool:
+        """Where it fails it goes to the end of those that wait, so that one that always fails holds up none."""
+        kept = await self._tried(partial(self.store.keep_final, caption))
+        waited = self._unkept.pop(caption.utterance, None)
+        if not kept and waited is not None:
+            self._unkept[caption.utterance] = caption
+        return kept and waited is not None
+
+    async def _tried(self, act: Callable[[], Awaitable[None]]) -> bool:
+        try:
+            await act()
+        except Exception as failure:  # noqa: BLE001 - whatever a store raises, the meeting goes on
+            if not self.failing:
+                _log.error("store.failed", extra={"error": type(failure).__name__})
+            self.failing, self._worked = True, False
+        else:
+            self._worked = True
+        return self._worked

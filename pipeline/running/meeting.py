@@ -1,0 +1,376 @@
+"""One meeting while it runs."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from pipeline.domain import (
+    Caption,
+    Gap,
+    Meeting,
+    Participant,
+    ParticipantId,
+    Pause,
+    RecordText,
+    Track,
+)
+from pipeline.errors import InvalidInput
+from pipeline.export.event import Event, seconds
+from pipeline.ports import AudioSource, EventFeed
+from pipeline.running.equipment import Equipment
+from pipeline.running.keeping import Keeping
+from pipeline.running.notices import Watch
+from pipeline.running.telling import Telling
+from pipeline.running.voices import Voices
+from pipeline.session import Session
+
+_log = logging.getLogger("greffier.meeting")
+
+_BEAT = 0.4
+"""Committed words are durable within a second: at most one beat and one write after they were shown."""
+_LAST_WORDS = 3.0
+_WRITING = 0.4
+"""How much of ``_LAST_WORDS`` is left for keeping the finals of speech whose recognition did not come in time."""
+RESERVED = 10_000
+"""Numbers of events asked of the store at once."""
+_RETRIES = 900
+
+
+class _State(Enum):
+    RUNNING = "running"
+    SUSPENDED = "suspended"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the store knows of a meeting when a session of it starts; ``first`` is the first number of its feed."""
+
+    first: int
+    finals: Sequence[Caption] = ()
+    participants: Sequence[Participant] = ()
+    pauses: Sequence[Pause] = ()
+
+
+class RunningMeeting:
+    """One session of one meeting: its sources, its captions, who is there. Belongs to one event loop.
+
+    Made by ``RunningMeetings``. ``end`` and ``suspend`` take no more sound, wait 3 s at most for the finals of speech
+    already heard, make finals of what is left from its committed words, and close the feed. The record texts are
+    recognised in the background after that, until ``finished``.
+    """
+
+    def __init__(self, equipment: Equipment, meeting: Meeting, past: Past) -> None:
+        self.meeting = meeting
+        self.feed: EventFeed = equipment.new_feed(past.first)
+        self._equipment = equipment
+        self._clock = _meeting_clock(equipment, meeting, past)
+        self._state = _State.RUNNING
+        self._ending = asyncio.Lock()
+        people = {participant.id: participant for participant in past.participants}
+        self._telling = Telling(meeting, self.feed, self.now, people)
+        self._languages: dict[ParticipantId, tuple[str, ...]] = {}
+        self._pause = past.pauses[-1] if past.pauses and past.pauses[-1].end is None else None
+        self._reserved_until = past.first + RESERVED + len(past.finals)
+        self._occupied_at = equipment.steady()
+        self._bus = equipment.new_bus()
+        self._memory = equipment.new_memory()
+        self._voices = Voices(self._bus, equipment.new_detector, hears=self._pause is None)
+        self._keeping = Keeping(equipment.store.for_meeting(meeting.id), self._telling.kept_late)
+        self._told_not_kept = False
+        self._watch = Watch()
+        self._core = equipment.new_captioner(meeting.languages, meeting.glossary)
+        self._session = Session(
+            self._core, equipment.recognizer, self._bus, self._memory, self, _Kept(self._keeping, self._lost), self.now
+        )
+        self._restore(past)
+        self._running = asyncio.create_task(self._run())
+
+    # --- what it is -------------------------------------------------------------------------------------------
+
+    def now(self) -> float:
+        """Meeting time: seconds since the meeting was created, never going back."""
+        return self._clock()
+
+    async def until(self, at: float) -> None:
+        """Returns once meeting time ``at`` has come."""
+        await asyncio.sleep(max(0.0, at - self.now()))
+
+    @property
+    def listening(self) -> bool:
+        """False while paused and once it is over: sources need not even decode."""
+        return self._voices.hears
+
+    @property
+    def paused(self) -> bool:
+        return self._pause is not None
+
+    @property
+    def over(self) -> bool:
+        """Whether this session takes no more sound."""
+        return self._state is not _State.RUNNING
+
+    @property
+    def broken(self) -> bool:
+        """Whether the session stopped without being asked to."""
+        return self._running.done() and not self.over
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing of this session runs any more."""
+        return self._running.done()
+
+    @property
+    def tracks(self) -> int:
+        """How many tracks are published now."""
+        return len(self._voices)
+
+    @property
+    def empty_for(self) -> float:
+        """Seconds without any source or reader."""
+        return self._equipment.steady() - self._occupied_at
+
+    def snapshot(self, after: int | None = None) -> Event:
+        """What a reader who comes in needs first; its captions are those newer than ``after``, oldest first."""
+        state = "ended" if self._state is _State.ENDED else "running"
+        return self._telling.snapshot(after, state, self.paused, self._voices.present)
+
+    # --- who is there -----------------------------------------------------------------------------------------
+
+    async def join(self, participant: Participant, languages: tuple[str, ...] = ()) -> Track:
+        """A new track of ``participant``, under an id that this meeting has never had.
+
+        A participant whom the meeting knows keeps the name it knows. Raises ``InvalidInput`` for a language that
+        the model does not know or when the meeting is over, and what the store raises.
+        """
+        self._refuse_when_over()
+        self._equipment.check_languages(languages)
+        store, meeting, people = self._equipment.store, self.meeting.id, self._telling.people
+        if participant.id not in people:
+            people |= {known.id: known for known in await store.participants(meeting)}
+        if participant.id not in people:
+            await store.add_participant(meeting, participant, languages)
+            people[participant.id] = participant
+        track = await store.next_track(meeting, participant.id)
+        return Track(track, people[participant.id], self._languages.get(participant.id) or languages)
+
+    async def publish(self, source: AudioSource, track: Track) -> None:
+        """Takes the sound of ``source`` as ``track`` until it ends, fails, is cancelled or the meeting is over.
+
+        Raises ``InvalidInput`` when the meeting is over already.
+        """
+        self._refuse_when_over()
+        participant = track.participant.id
+        if not self._voices.present(participant):
+            self._telling.participant(participant, "joined")
+        keeper = self._equipment.new_keeper if self.meeting.keep_audio else None
+        try:
+            await self._voices.pump(source, track, keeper(self.meeting.id, track.id) if keeper else None)
+        finally:
+            self._occupied_at = self._equipment.steady()
+            if not self._voices.present(participant):
+                self._telling.participant(participant, "left")
+
+    async def rename(self, participant: ParticipantId, name: str) -> None:
+        """The name in the store and in events from now on. Raises ``NotFound``."""
+        await self._equipment.store.rename_participant(self.meeting.id, participant, name)
+        self._telling.people[participant] = Participant(participant, name)
+        self._telling.participant(participant, "renamed")
+
+    # --- what may change while it runs ------------------------------------------------------------------------
+
+    async def pause(self) -> None:
+        """Nobody is listened to until ``resume``: speech under way ends, and the transcript marks it."""
+        if self.paused or self.over:
+            return
+        self._pause = Pause(self.now())
+        await self._voices.pause()
+        await self._keeping.keep_pause(self._pause)
+        self._telling.notice("paused")
+
+    async def resume(self) -> None:
+        if self._pause is None or self.over:
+            return
+        pause, self._pause = replace(self._pause, end=self.now()), None
+        self._voices.resume(self.now())
+        await self._keeping.keep_pause(pause)
+        self._telling.notice("resumed")
+
+    def set_glossary(self, terms: tuple[str, ...]) -> None:
+        """The terms from now on; the caller keeps them in the store."""
+        self.meeting = replace(self.meeting, glossary=terms)
+        self._core.set_glossary(terms)
+
+    def set_languages(self, languages: tuple[str, ...], participant: ParticipantId | None = None) -> None:
+        """The languages from now on, of the meeting or of one participant; the caller keeps them in the store.
+
+        Raises ``InvalidInput`` for one that the model does not know, or for a meeting without any.
+        """
+        self._equipment.check_languages(languages)
+        if participant is not None:
+            self._languages[participant] = languages
+        elif languages:
+            self.meeting = replace(self.meeting, languages=languages)
+        else:
+            raise InvalidInput("a meeting needs at least one language")
+        self._core.set_languages(languages, participant)
+
+    # --- how it ends ------------------------------------------------------------------------------------------
+
+    async def end(self) -> None:
+        """The meeting is over; see the class. Does nothing when it is already."""
+        await self._stop(_State.ENDED)
+
+    async def suspend(self) -> None:
+        """This session is over, the meeting is not: another one may go on with it."""
+        await self._stop(_State.SUSPENDED)
+
+    async def abandon(self) -> None:
+        """The meeting is about to be deleted: stops at once, what is not kept is not kept any more."""
+        self._state = _State.ENDED
+        await self._voices.close()
+        await self.cancel()
+        self._telling.state("ended")
+        self.feed.close()
+
+    async def cancel(self) -> None:
+        """Leaves the record texts that are still to be recognised."""
+        self._running.cancel()
+        await asyncio.wait([self._running])
+
+    async def _stop(self, state: _State) -> None:
+        async with self._ending:
+            if self.over:
+                return
+            self._state = state
+            deadline = asyncio.get_running_loop().time() + _LAST_WORDS
+            await self._voices.close()
+            await self._bus.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline - _WRITING):
+                    await self._session.captioned.wait()
+            self._keeping.finish()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline):
+                    await self._keeping.flush()
+                    await self._keep_end()
+            if state is _State.ENDED:
+                self._telling.state("ended")
+            self.feed.close()
+
+    async def _keep_end(self) -> None:
+        if self._state is not _State.ENDED:
+            return
+        if self._pause is not None:
+            await self._keeping.keep_pause(replace(self._pause, end=self.now()))
+        store, ended_at = self._equipment.store, self._equipment.wall()
+
+        async def keep() -> None:
+            await store.update_meeting(replace(await store.meeting(self.meeting.id), ended_at=ended_at))
+
+        self.meeting = replace(self.meeting, ended_at=ended_at)
+        await self._keeping.do(keep)
+
+    def _refuse_when_over(self) -> None:
+        if self.over:
+            raise InvalidInput("the meeting is over: open another one")
+
+    # --- what runs --------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        """The session and its two pumps; then what the store refused is tried for a while."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                pumps = [group.create_task(self._beat()), group.create_task(self._keep())]
+                await self._session.run()
+                for pump in pumps:
+                    pump.cancel()
+            for _ in range(_RETRIES):
+                if not self._keeping.waiting:
+                    break
+                await asyncio.sleep(_BEAT)
+                await self._keeping.flush()
+        except ExceptionGroup as failures:
+            _log.exception("meeting.failed", extra={"meeting": self.meeting.id, "error": str(failures)})
+        finally:
+            self._memory.close()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(_BEAT)
+            now = self.now()
+            await self._voices.look(now)
+            for code in self._watch.look(now, self._core.behind(now), self._session.failing):
+                self._telling.notice(code)
+            if len(self._voices) or self.feed.readers:
+                self._occupied_at = self._equipment.steady()
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(_BEAT)
+            await self._keeping.flush()
+            if self._keeping.failing is not self._told_not_kept:
+                self._told_not_kept = self._keeping.failing
+                self._telling.notice("not_kept" if self._told_not_kept else "kept")
+            if self._reserved_until - self.feed.newest < RESERVED // 2:
+                await self._keeping.do(self._reserve)
+
+    async def _reserve(self) -> None:
+        """More numbers, in one row with those reserved before: only this process takes them."""
+        first = await self._equipment.store.reserve_sequence(self.meeting.id, RESERVED)
+        self._reserved_until = first + RESERVED
+
+    # --- what is told -----------------------------------------------------------------------------------------
+
+    async def send(self, caption: Caption) -> None:
+        """Shows a caption of the session; a final that could not be kept is shown as unfinished."""
+        if self._keeping.closed(caption.utterance):
+            return
+        if not caption.final:
+            self._keeping.see(caption)
+        elif not self._keeping.kept(caption.utterance):
+            caption = replace(caption, final=False)
+        self._telling.caption(caption)
+
+    def _lost(self, gap: Gap) -> None:
+        if self._watch.tells_loss(gap.track, self.now()):
+            named = self._telling.named(gap.participant.id)
+            self._telling.notice("sound_lost", **named, at=seconds(gap.start), end=seconds(gap.end))
+
+    def _restore(self, past: Past) -> None:
+        for final in past.finals:
+            self._telling.caption(final)
+        self._telling.state("running")
+        if self.meeting.cut:
+            self._telling.notice("cut")
+        if self._pause is not None:
+            self._telling.notice("paused")
+
+
+@dataclass(slots=True)
+class _Kept:
+    """The ``TranscriptStore`` of a session, which also tells of gaps."""
+
+    keeping: Keeping
+    lost: Callable[[Gap], None]
+
+    async def keep_final(self, caption: Caption) -> None:
+        await self.keeping.keep_final(caption)
+
+    async def keep_record(self, record: RecordText) -> None:
+        await self.keeping.keep_record(record)
+
+    async def keep_gap(self, gap: Gap) -> None:
+        await self.keeping.keep_gap(gap)
+        self.lost(gap)
+
+
+def _meeting_clock(equipment: Equipment, meeting: Meeting, past: Past) -> Callable[[], float]:
+    """Steady from here on, and never before what the meeting holds, should the wall clock have been set back."""
+    known = [final.words[-1].end for final in past.finals if final.words]
+    known += [pause.end or pause.start for pause in past.pauses]
+    offset = max([0.0, equipment.wall() - meeting.created_at, *known]) - equipment.steady()
+    return lambda: offset + equipment.steady()

@@ -1,0 +1,135 @@
+"""The running meetings of this process."""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field, replace
+from weakref import WeakValueDictionary
+
+from pipeline.domain import MeetingId
+from pipeline.errors import InvalidInput
+from pipeline.running.equipment import Equipment
+from pipeline.running.meeting import RESERVED, Past, RunningMeeting
+
+_log = logging.getLogger("greffier.meetings")
+
+_LOOK_EVERY = 1.0
+
+
+@dataclass(slots=True)
+class RunningMeetings:
+    """Sessions start when somebody comes and end with the meeting, or after ``empty_after`` seconds without anybody.
+
+    Meetings stay open in the store when the process ends (``close``): the next one goes on with them.
+    """
+
+    equipment: Equipment
+    empty_after: float = 600.0
+    _running: dict[MeetingId, RunningMeeting] = field(default_factory=dict)
+    _finishing: dict[MeetingId, RunningMeeting] = field(default_factory=dict)
+    _locks: "WeakValueDictionary[MeetingId, asyncio.Lock]" = field(default_factory=WeakValueDictionary)
+    _looking: "asyncio.Task[None] | None" = None
+    _closed: bool = False
+
+    async def start(self) -> None:
+        """Recovers what a killed process left: its unfinished utterances become finals, its meetings are marked cut."""
+        for meeting in await self.equipment.store.close_unfinished():
+            _log.warning("meeting.recovered", extra={"meeting": meeting})
+        self._looking = asyncio.create_task(self._look())
+
+    def running(self, meeting: MeetingId) -> RunningMeeting | None:
+        found = self._running.get(meeting)
+        return None if found is None or found.over else found
+
+    def all(self) -> list[RunningMeeting]:
+        return [meeting for meeting in self._running.values() if not meeting.over]
+
+    async def of(self, meeting: MeetingId) -> RunningMeeting:
+        """The running meeting, started where it is not. Raises ``NotFound``; ``InvalidInput`` when it is over."""
+        if found := self.running(meeting):
+            return found
+        async with self._lock(meeting):
+            return self.running(meeting) or await self._begin(meeting)
+
+    async def end(self, meeting: MeetingId) -> None:
+        """Ends it, whether it runs or not. Raises ``NotFound``."""
+        async with self._lock(meeting):
+            if found := self._running.pop(meeting, None):
+                await found.end()
+                self._finishing[meeting] = found
+                return
+            kept = await self.equipment.store.meeting(meeting)
+            if kept.ended_at is None:
+                await self.equipment.store.update_meeting(replace(kept, ended_at=self.equipment.wall()))
+
+    async def delete(self, meeting: MeetingId) -> None:
+        """Removes everything of it; who reads it is told that it ended. Raises ``NotFound``."""
+        async with self._lock(meeting):
+            if found := self._running.pop(meeting, None):
+                await found.abandon()
+            if finishing := self._finishing.pop(meeting, None):
+                await finishing.cancel()
+            await self.equipment.store.delete_meeting(meeting)
+            if self.equipment.objects is not None:
+                await self.equipment.objects.delete_prefix(f"meetings/{meeting}")
+
+    async def close(self) -> None:
+        """The process ends: within 3 s every meeting has the finals of what was said."""
+        self._closed = True
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait([self._looking])
+        running = [*self._running.values()]
+        await asyncio.gather(*(meeting.suspend() for meeting in running), return_exceptions=True)
+        await asyncio.gather(*(meeting.cancel() for meeting in [*running, *self._finishing.values()]))
+        self._running.clear()
+        self._finishing.clear()
+
+    async def _begin(self, meeting: MeetingId) -> RunningMeeting:
+        store = self.equipment.store
+        kept = await store.meeting(meeting)
+        if kept.ended_at is not None:
+            raise InvalidInput("the meeting is over: open another one")
+        finals = await store.finals(meeting)
+        past = Past(
+            first=await store.reserve_sequence(meeting, RESERVED + len(finals)),
+            finals=finals,
+            participants=await store.participants(meeting),
+            pauses=(await store.transcript(meeting)).pauses,
+        )
+        if self._closed:
+            raise InvalidInput("the server is shutting down: try again in a moment")
+        self._running[meeting] = running = RunningMeeting(self.equipment, kept, past)
+        _log.info("meeting.started", extra={"meeting": meeting})
+        return running
+
+    async def _look(self) -> None:
+        """Ends empty meetings, lets go of finished ones, and of those whose session broke, so that a new one starts."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            for name, meeting in tuple(self._running.items()):
+                try:
+                    await self._look_at(name, meeting)
+                except Exception as failure:  # noqa: BLE001 - a store that fails stops no other meeting
+                    _log.error("meeting.unended", extra={"meeting": name, "error": type(failure).__name__})
+            for name, meeting in tuple(self._finishing.items()):
+                if meeting.finished:
+                    self._finishing.pop(name, None)
+
+    async def _look_at(self, name: MeetingId, meeting: RunningMeeting) -> None:
+        if meeting.broken:
+            async with self._lock(name):
+                await meeting.suspend()
+                if self._running.get(name) is meeting:
+                    del self._running[name]
+                await self._mark_cut(name)
+        elif meeting.empty_for >= self.empty_after:
+            _log.info("meeting.empty", extra={"meeting": name})
+            await self.end(name)
+
+    async def _mark_cut(self, meeting: MeetingId) -> None:
+        store = self.equipment.store
+        await store.update_meeting(replace(await store.meeting(meeting), cut=True))
+
+    def _lock(self, meeting: MeetingId) -> asyncio.Lock:
+        """One session of a meeting starts or ends at a time; a lock lives as long as somebody holds it."""
+        return self._locks.setdefault(meeting, asyncio.Lock())
