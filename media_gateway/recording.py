@@ -1,8 +1,11 @@
-"""Recordings in any container that PyAV reads, as 16 kHz mono. PyAV's errors are mapped here only."""
+"""Recordings in any container that holds its sound itself, as 16 kHz mono. PyAV's errors are mapped here only.
+
+Playlists and session descriptions (HLS, concat, SDP) make FFmpeg open other files and addresses; they are not read.
+"""
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,24 +23,47 @@ _LONGEST_HOLE = 600.0
 _SHORTEST_HOLE = 0.02
 """Seconds; containers round their timestamps by less."""
 _LOW_FREQUENCIES = ("LFE", "LFE2")
+_RATES = range(2_000, 800_000)
+"""Hz. What claims less would become hours of sound for every second of work."""
+_CONTAINERS = (
+    "3gp,aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,gsm,loas,m4a,matroska,mov,mp3,mp4,mpc,mpc8,mpeg,mpegts,"
+    "mxf,nut,ogg,rm,tta,voc,w64,wav,webm,wv"
+)
+_OPEN = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
 _WHAT_TO_GIVE = "give a recording with sound (wav, mp3, m4a, ogg, flac, webm, mp4 ...)"
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A file that can be decoded; ``duration`` is in seconds, None when the container does not say."""
+    """A file that can be decoded; ``duration`` is in seconds, None when the container does not say.
+
+    ``name`` is what errors call it, instead of its path.
+    """
 
     path: Path
     duration: float | None
+    name: str = ""
 
     @classmethod
-    def open(cls, path: Path) -> "Recording":
+    def open(cls, path: Path, name: str = "") -> "Recording":
         """Looks into a file without decoding it; raises ``UnreadableMedia``."""
-        with _opened(path) as (container, stream):
+        with _opened(path, name) as (container, stream):
             if stream.duration is not None and stream.time_base is not None:
-                return cls(path, float(stream.duration * stream.time_base))
+                return cls(path, float(stream.duration * stream.time_base), name)
             known = container.duration
-            return cls(path, None if known is None else known / av.time_base)
+            return cls(path, None if known is None else known / av.time_base, name)
+
+    @classmethod
+    def measure(cls, path: Path, name: str = "") -> "Recording":
+        """Reads a file through, without decoding it: its duration is what it holds, whatever its head claims."""
+        with _opened(path, name) as (container, stream):
+            ticks = 0
+            with suppress(av.FFmpegError, OSError):
+                for packet in container.demux(stream):
+                    ticks += packet.duration or 0
+            if not ticks or stream.time_base is None:
+                return cls.open(path, name)
+            return cls(path, float(ticks * stream.time_base), name)
 
     def pieces(self, seconds: float = 30.0) -> Iterator[Samples]:
         """The sound in pieces of ``seconds``, the last one shorter; raises ``UnreadableMedia``.
@@ -48,7 +74,7 @@ class Recording:
         wanted = round(seconds * SAMPLE_RATE)
         held: list[Samples] = []
         count = 0
-        for part in _decoded(self.path):
+        for part in _decoded(self.path, self.name):
             held.append(part)
             count += len(part)
             while count >= wanted:
@@ -66,23 +92,24 @@ def read_recording(path: Path) -> Samples:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple["av.container.InputContainer", "av.AudioStream"]]:
+def _opened(path: Path, name: str = "") -> Iterator[tuple["av.container.InputContainer", "av.AudioStream"]]:
+    named = name or str(path)
     try:
         if path.is_dir():
-            raise UnreadableMedia(f"{path} is a folder, not a recording; name the files inside it")
+            raise UnreadableMedia(f"{named} is a folder, not a recording; name the files inside it")
         if not path.exists():
-            raise UnreadableMedia(f"{path} does not exist")
+            raise UnreadableMedia(f"{named} does not exist")
         if path.is_file() and path.stat().st_size == 0:
-            raise UnreadableMedia(f"{path} is empty (0 bytes); {_WHAT_TO_GIVE}")
-        container = av.open(str(path), metadata_errors="ignore")
+            raise UnreadableMedia(f"{named} is empty (0 bytes); {_WHAT_TO_GIVE}")
+        container = av.open(str(path), options=_OPEN, metadata_errors="ignore")
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise UnreadableMedia(f"{path} cannot be read as a recording: {_reason(error)}; {_WHAT_TO_GIVE}") from error
+        raise UnreadableMedia(f"{named} cannot be read as a recording: {_reason(error)}; {_WHAT_TO_GIVE}") from error
     with container:
         if not container.streams.audio:
-            raise UnreadableMedia(f"{path} holds no audio; {_WHAT_TO_GIVE}")
+            raise UnreadableMedia(f"{named} holds no audio; {_WHAT_TO_GIVE}")
         stream = container.streams.audio[0]
         if stream.codec_context is None:
-            raise UnreadableMedia(f"{path} holds audio in a codec that is not known here; {_WHAT_TO_GIVE}")
+            raise UnreadableMedia(f"{named} holds audio in a codec that is not known here; {_WHAT_TO_GIVE}")
         yield container, stream
 
 
@@ -102,16 +129,18 @@ class _Decoding:
         self.seen = [_reason(error)]
 
 
-def _decoded(path: Path) -> Iterator[Samples]:
+def _decoded(path: Path, name: str) -> Iterator[Samples]:
     state = _Decoding()
-    with _opened(path) as (container, stream):
+    with _opened(path, name) as (container, stream):
         stream.codec_context.thread_type = "NONE"  # one core per file is plenty, and the recogniser needs the others
         for frame in _frames(container, stream, state):
+            if frame.sample_rate not in _RATES:
+                raise UnreadableMedia(f"{name or path} claims {frame.sample_rate} samples a second; {_WHAT_TO_GIVE}")
             yield from _converted(frame, state)
         yield from _flushed(state)
     if state.sent == 0:
         reason = f" ({state.seen[0]})" if state.seen else ""
-        raise UnreadableMedia(f"{path} holds no sound that can be decoded{reason}; {_WHAT_TO_GIVE}")
+        raise UnreadableMedia(f"{name or path} holds no sound that can be decoded{reason}; {_WHAT_TO_GIVE}")
     if state.damaged:
         _log.warning("recording.damaged", extra={"packets": state.damaged, "reason": state.seen[0]})
 

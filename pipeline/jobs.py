@@ -13,7 +13,6 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice
 from typing import Any, TypeVar
 
 import dramatiq
@@ -29,7 +28,6 @@ from pipeline.domain import (
     RecordingId,
     RecordingJob,
     RecordingState,
-    RecordText,
     Samples,
     Track,
     TrackId,
@@ -56,7 +54,6 @@ _LOOK = 0.2
 """Seconds after which a waiting thread looks whether its process stops."""
 _TELL = 1.0
 """Seconds between two notes of progress in the store; each also learns whether the recording was deleted."""
-_KEPT_TOGETHER = 200
 _RETRIES = 3
 _MILLISECONDS = 1000
 
@@ -168,46 +165,17 @@ class Transcription:
         _log.info("recording.failed", extra={"recording": job.id})
 
     async def _keep(self, job: RecordingJob, sentences: Sequence[Piece]) -> None:
-        """The transcript as an ended meeting with one participant, in place of what an earlier attempt kept of it.
-
-        Raises ``NotFound``, and keeps nothing, where the recording was deleted meanwhile.
-        """
-        meeting = job.meeting
-        await self._remove(job)
+        """The transcript as an ended meeting with one participant. Raises ``NotFound`` where the job was deleted."""
         length = max(job.duration or 0.0, job.heard)
         languages = job.languages or self.languages
-        await self.store.create_meeting(
-            Meeting(meeting, job.title, job.created_at, languages, ended_at=job.created_at + length)
-        )
-        try:
-            participant = Participant(ParticipantId("recording"), job.title)
-            await self.store.add_participant(meeting, participant, languages)
-            track = await self.store.next_track(meeting, participant.id)
-            await self._keep_sentences(job, track, sentences)
-            await self.store.update_recording(
-                replace(job, state=RecordingState.DONE, heard=length, duration=length, error=None)
-            )
-        except NotFound:
-            await self._remove(job)
-            raise
-
-    async def _keep_sentences(self, job: RecordingJob, track: TrackId, sentences: Sequence[Piece]) -> None:
-        """Each sentence is caption and record text: live outputs replay the one, files hold the other."""
-        transcript = self.store.for_meeting(job.meeting)
-        numbered = enumerate(sentences, 1)
-        while some := list(islice(numbered, _KEPT_TOGETHER)):
-            kept = []
-            for number, sentence in some:
-                utterance = UtteranceId(f"{track}#{number}")
-                kept.append(
-                    transcript.keep_final(Caption(track, utterance, 1, True, sentence.language, sentence.words))
-                )
-                kept.append(transcript.keep_record(RecordText(track, (utterance,), sentence.language, sentence.words)))
-            await asyncio.gather(*kept)
-
-    async def _remove(self, job: RecordingJob) -> None:
-        with suppress(NotFound):
-            await self.store.delete_meeting(job.meeting)
+        participant = Participant(ParticipantId("recording"), job.title)
+        done = replace(job, state=RecordingState.DONE, heard=length, duration=length, error=None)
+        meeting = Meeting(job.meeting, job.title, job.created_at, languages, ended_at=job.created_at + length)
+        captions = [
+            Caption(TrackId(""), UtteranceId(f"{participant.id}.{number}"), 1, True, sentence.language, sentence.words)
+            for number, sentence in enumerate(sentences, 1)
+        ]
+        await self.store.finish_recording(done, meeting, participant, captions)
 
 
 class _Listening:

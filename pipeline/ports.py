@@ -240,7 +240,10 @@ class Recordings(Protocol):
     async def update_recording(self, recording: RecordingJob) -> None: ...
 
 
-class RecordedMeetings(Recordings, Participants, Numbers, Transcripts, Meetings, Protocol):
-    """All that the transcription of recordings needs of the store."""
+class RecordedMeetings(Recordings, Protocol):
+    """Where the transcripts of recordings go."""
 
-    async def create_meeting(self, meeting: Meeting) -> None: ...
+    async def finish_recording(
+        self, job: RecordingJob, meeting: Meeting, participant: Participant, sentences: Sequence[Caption]
+    ) -> None:
+        """Keep ``job`` and the meeting it became, whole or not at all; ``sentences`` get their track here."""

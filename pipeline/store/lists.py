@@ -1,11 +1,16 @@
 """Statements on recordings and on the keys of applications; each runs inside a transaction of its caller."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from sqlalchemy import Connection, select
 
-from pipeline.domain import ApiKey, KeyId, RecordingId, RecordingJob
+from pipeline.domain import ApiKey, Caption, KeyId, Meeting, Participant, RecordingId, RecordingJob, RecordText
 from pipeline.errors import InvalidInput, NotFound
 from pipeline.store import tables
+from pipeline.store.captions import keep_final, keep_record
 from pipeline.store.database import insert_new
+from pipeline.store.meetings import add_participant, create_meeting, next_track
 from pipeline.store.rows import key_of, key_row, recording_of, recording_row
 
 
@@ -39,6 +44,26 @@ def delete_recording(connection: Connection, identity: RecordingId) -> None:
     job = recording(connection, identity)
     connection.execute(tables.recordings.delete().where(tables.recordings.c.id == identity))
     connection.execute(tables.meetings.delete().where(tables.meetings.c.id == job.meeting))
+
+
+def finish_recording(
+    connection: Connection, job: RecordingJob, meeting: Meeting, participant: Participant, sentences: Sequence[Caption]
+) -> None:
+    """All of the meeting that a recording became, or nothing where the recording was deleted meanwhile.
+
+    Each sentence is kept as caption and as record text: live outputs replay the one, files hold the other.
+    """
+    update_recording(connection, job)
+    create_meeting(connection, meeting)
+    add_participant(connection, meeting.id, participant, meeting.languages)
+    track = next_track(connection, meeting.id, participant.id)
+    for sentence in sentences:
+        keep_final(connection, meeting.id, replace(sentence, track=track))
+        keep_record(
+            connection,
+            meeting.id,
+            RecordText(track, (sentence.utterance,), sentence.language, sentence.words),
+        )
 
 
 def add_key(connection: Connection, key: ApiKey) -> None:

@@ -164,6 +164,15 @@ class SqlStore:
     async def update_recording(self, job: RecordingJob) -> None:
         await self._write(lists.update_recording, job)
 
+    async def finish_recording(
+        self, job: RecordingJob, meeting: Meeting, participant: Participant, sentences: Sequence[Caption]
+    ) -> None:
+        """Keep ``job`` and the meeting it became, whole or not at all; ``NotFound`` where it was deleted meanwhile.
+
+        ``sentences`` get their track here.
+        """
+        await self._write(lists.finish_recording, job, meeting, participant, tuple(sentences))
+
     async def delete_recording(self, recording: RecordingId) -> None:
         """With the meeting it became."""
         await self._write(lists.delete_recording, recording)

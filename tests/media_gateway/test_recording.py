@@ -1,6 +1,7 @@
 """Recordings of any kind are read whole, and files that are none say so."""
 
 import logging
+import struct
 from pathlib import Path
 
 import av
@@ -163,3 +164,65 @@ def test_damage_is_logged_without_the_name_of_the_file(tmp_path: Path, caplog: p
     (record,) = [record for record in caplog.records if record.name == "media_gateway.recording"]
     assert record.message == "recording.damaged"
     assert "anne" not in str(record.__dict__.values())
+
+
+def test_a_recording_may_be_named_by_something_else_than_its_path(tmp_path: Path) -> None:
+    (tmp_path / "b7").write_text("no sound")
+    with pytest.raises(UnreadableMedia, match=r"^the recording cannot be read as a recording: ") as caught:
+        Recording.open(tmp_path / "b7", "the recording")
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_playlist_opens_no_other_file(tmp_path: Path) -> None:
+    write_sound(tmp_path / "secret.aac", tone(2.0)[None], SAMPLE_RATE, "mono", "aac")
+    for name, text in (
+        ("list.m3u8", f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{tmp_path}/secret.aac\n#EXT-X-ENDLIST\n"),
+        ("list.ffconcat", "ffconcat version 1.0\nfile secret.aac\n"),
+        ("list.sdp", "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 9 RTP/AVP 0\n"),
+    ):
+        (tmp_path / name).write_text(text)
+        assert "cannot be read as a recording" in reason(tmp_path / name)
+
+
+# --- what a head claims ------------------------------------------------------------------------------------------
+
+
+def with_head(path: Path, rate: int, claimed_bytes: int, samples: int) -> Path:
+    """A WAV file of 8 bit mono whose head may lie."""
+    head = struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        b"RIFF",
+        36 + claimed_bytes,
+        b"WAVE",
+        b"fmt ",
+        16,
+        1,
+        1,
+        rate,
+        rate,
+        1,
+        8,
+        b"data",
+        claimed_bytes,
+    )
+    path.write_bytes(head + bytes([128]) * samples)
+    return path
+
+
+def test_a_measured_recording_is_as_long_as_what_it_holds(tmp_path: Path) -> None:
+    lying = bytearray(recorded("en_jfk.flac").read_bytes())
+    lying[21] |= 0x0F  # RFC 9639, section 8.2: the number of samples in 36 bits
+    lying[22:26] = b"\xff" * 4
+    (tmp_path / "claims.flac").write_bytes(lying)
+    assert (Recording.open(tmp_path / "claims.flac").duration or 0) > 24 * 3600
+    true = described("en_jfk.flac")["duration_s"]
+    assert Recording.measure(tmp_path / "claims.flac").duration == pytest.approx(true, abs=0.1)
+
+
+@pytest.mark.parametrize("name", ["fr_readalongs_ej.m4a", "fr_meet_android-chrome.webm", "es_mls.opus", "en_jfk.flac"])
+def test_measuring_agrees_with_a_head_that_is_right(name: str) -> None:
+    assert Recording.measure(recorded(name)).duration == pytest.approx(described(name)["duration_s"], abs=0.1)
+
+
+def test_one_sample_a_second_is_no_recording(tmp_path: Path) -> None:
+    assert "claims 1 samples a second" in reason(with_head(tmp_path / "slow.wav", 1, 100_000, 100_000))
