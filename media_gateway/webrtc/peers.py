@@ -1,0 +1,225 @@
+"""WHIP sessions of this process: one browser or encoder each, publishing one audio track (RFC 9725)."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+
+from aiortc import (
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCRtpCodecCapability,
+    RTCSessionDescription,
+)
+from aiortc.exceptions import InternalError, InvalidStateError, OperationError
+from aiortc.sdp import candidate_from_sdp
+
+from media_gateway.jitter import JitterBuffer
+from media_gateway.opus import OpusDecoder
+from media_gateway.outlet import Outlet
+from media_gateway.webrtc import seam
+from media_gateway.webrtc.channels import LABEL_CAPTIONS, ReadCaptions, send_captions
+from media_gateway.webrtc.descriptions import Offer, checked_offer, finished_answer, read_fragment
+from pipeline.domain import Track
+from pipeline.errors import InvalidInput
+from pipeline.ports import AudioSource
+
+logger = logging.getLogger(__name__)
+
+_TICK_SECONDS = 0.1
+_TICKS_PER_REPORT = 10
+CONNECT_SECONDS = 20.0
+"""A session whose connection does not come up in this time is closed."""
+_OPUS = RTCRtpCodecCapability(mimeType="audio/opus", clockRate=48_000, channels=2)
+_REFUSED = (ValueError, KeyError, AssertionError, AttributeError, InternalError, InvalidStateError, OperationError)
+
+
+@dataclass(frozen=True, slots=True)
+class PeerHooks:
+    """What a session needs of its meeting: meeting time, whether anybody listens, and the feed."""
+
+    track: Track
+    now: Callable[[], float]
+    listening: Callable[[], bool]
+    captions: ReadCaptions
+
+
+class WhipPeer:
+    """One session. ``answer`` is the SDP answer, ``etag`` names its ICE session; ``source`` ends when it does."""
+
+    def __init__(self, connection: RTCPeerConnection, offer: Offer, hooks: PeerHooks) -> None:
+        self.id = secrets.token_urlsafe(16)
+        self.etag = secrets.token_hex(8)
+        self.answer = ""
+        self.began = asyncio.get_running_loop().time()
+        self._connection = connection
+        self._username = offer.username
+        self._hooks = hooks
+        self._jitter = JitterBuffer(hooks.track.id, OpusDecoder())
+        self._outlet = Outlet(hooks.track, hooks.now)
+        self._ssrc: int | None = None
+        self._deaf = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing: asyncio.Task[None] | None = None
+        self._receiver: seam.PacketReceiver | None = None
+        self.connected = False
+
+    @property
+    def source(self) -> AudioSource:
+        return self._outlet
+
+    @property
+    def ended(self) -> bool:
+        return self._outlet.closed
+
+    async def negotiate(self, offer: Offer, *, loopback: bool) -> None:
+        """Answers the offer; raises ``InvalidInput`` when it cannot be."""
+        transceiver = self._connection.addTransceiver("audio", direction="recvonly")
+        transceiver.setCodecPreferences([_OPUS])
+        self._receiver = seam.give_packets(transceiver, self._heard)
+        if loopback:
+            seam.listen_on_loopback(transceiver)
+        self._connection.on("datachannel", self._opened)
+        self._connection.on("connectionstatechange", self._changed)
+        try:
+            await self._connection.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
+            seam.be_passive(transceiver)
+            await self._connection.setLocalDescription(await self._connection.createAnswer())
+        except _REFUSED as error:
+            raise InvalidInput("the offer cannot be answered: it asks for what is not spoken here") from error
+        self.answer = finished_answer(self._connection.localDescription.sdp)
+
+    async def trickle(self, fragment: str) -> None:
+        """Takes candidates that came after the offer. Raises ``InvalidInput``, for an ICE restart too."""
+        read = read_fragment(fragment)
+        if read.username is not None and read.username != self._username:
+            raise InvalidInput("ICE restarts are not understood here: publish anew")
+        transport = seam.transport_of(self._connection).transport
+        for line in read.candidates:
+            await transport.addRemoteCandidate(candidate_from_sdp(line))
+        if read.complete:
+            await transport.addRemoteCandidate(None)
+
+    async def close(self) -> None:
+        """Ends the source and frees everything; may be called again, and then waits for the same end."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)  # aiortc's own close must run to its end
+
+    async def _close(self) -> None:
+        self._outlet.put(self._jitter.finish())
+        self._outlet.close()
+        self._log_totals()
+        for task in self._tasks:
+            task.cancel()
+        await self._connection.close()
+
+    def _log_totals(self) -> None:
+        counts = self._jitter.counts
+        totals = {
+            "packets": counts.packets,
+            "late": counts.late,
+            "concealed_seconds": round(counts.concealed, 2),
+            "lost_seconds": round(counts.lost, 2),
+        }
+        logger.info("whip.closed", extra=totals)
+
+    async def tick(self, *, report: bool) -> None:
+        """Ten times a second: gives what waits for packets that do not come."""
+        if self._ssrc is not None and not self.ended:
+            self._outlet.put(self._jitter.flush(self._hooks.now()))
+        if report and self._receiver is not None:
+            await self._receiver.report()
+
+    def _heard(self, ssrc: int, sequence: int, timestamp: int, payload: bytes) -> None:
+        if self.ended:
+            return
+        if not self._hooks.listening():
+            if not self._deaf:
+                self._deaf = True
+                self._outlet.put(self._jitter.pass_over())
+            return
+        self._deaf = False
+        if ssrc != self._ssrc:
+            if self._ssrc is not None:
+                self._outlet.put(self._jitter.restart())
+            self._ssrc = ssrc
+        self._outlet.put(self._jitter.push(sequence, timestamp, payload, self._hooks.now()))
+
+    def _opened(self, channel: RTCDataChannel) -> None:
+        if channel.label == LABEL_CAPTIONS:
+            self._start(send_captions(channel, self._hooks.captions))
+
+    def _changed(self) -> None:
+        state = self._connection.connectionState
+        self.connected = self.connected or state == "connected"
+        if state in {"failed", "closed"} and self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class WhipPeers:
+    """All WHIP sessions of this process.
+
+    ``ice_servers`` are STUN and TURN URLs. ``loopback`` offers 127.0.0.1 as well, for pages on this machine.
+    """
+
+    def __init__(self, ice_servers: Sequence[RTCIceServer] = (), *, loopback: bool = False) -> None:
+        self._configuration = RTCConfiguration(iceServers=list(ice_servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        self._loopback = loopback
+        self._peers: dict[str, WhipPeer] = {}
+        self._ticking: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    async def offer(self, sdp: str, hooks: PeerHooks) -> WhipPeer:
+        """A new session, answered. Raises ``InvalidInput``."""
+        offer = checked_offer(sdp)
+        peer = WhipPeer(RTCPeerConnection(self._configuration), offer, hooks)
+        try:
+            await peer.negotiate(offer, loopback=self._loopback)
+        except BaseException:
+            await peer.close()
+            raise
+        self._peers[peer.id] = peer
+        if self._ticking is None or self._ticking.done():
+            self._ticking = asyncio.create_task(self._tick())
+        return peer
+
+    def get(self, peer: str) -> WhipPeer | None:
+        return self._peers.get(peer)
+
+    async def close(self, peer: str) -> None:
+        known = self._peers.pop(peer, None)
+        if known is not None:
+            await known.close()
+
+    async def close_all(self) -> None:
+        if self._ticking is not None:
+            self._ticking.cancel()
+            self._ticking = None
+        peers = list(self._peers.values())
+        self._peers.clear()
+        await asyncio.gather(*(peer.close() for peer in peers))
+
+    async def _tick(self) -> None:
+        """One timer for all; ends with the last session."""
+        ticks = 0
+        while self._peers:
+            await asyncio.sleep(_TICK_SECONDS)
+            ticks += 1
+            now = asyncio.get_running_loop().time()
+            for peer in list(self._peers.values()):
+                if peer.ended or not (peer.connected or now - peer.began < CONNECT_SECONDS):
+                    await self.close(peer.id)
+                    continue
+                await peer.tick(report=ticks % _TICKS_PER_REPORT == 0)
