@@ -12,11 +12,15 @@ from models.downloads import Progress
 from models.faster_whisper import EngineSettings, WhisperEngine
 from models.silero import SileroModel, bundled_model
 from models.weights import locate
+from pipeline.bus.feed import CaptionFeed
+from pipeline.bus.memory import MemoryAudioBus
 from pipeline.errors import InvalidInput
 from pipeline.live.meeting import MeetingCaptioner
 from pipeline.live.policies import CommitPolicy, LocalAgreement
 from pipeline.live.settings import LiveSettings
-from pipeline.ports import SpeechDetector
+from pipeline.ports import KeptMeetings, ObjectStore, Recognizer, SpeechDetector
+from pipeline.running import Equipment
+from pipeline.store.spool import AudioSpool
 
 _OFFLINE_BATCH = 4
 """Windows of a recording that go together where the calibration, which wants words soon, says fewer."""
@@ -57,6 +61,27 @@ def calibrated_engine(settings: Settings, progress: Progress, record_beam: int) 
     folder, chosen = _calibrated(settings, progress)
     return WhisperEngine(folder, replace(_engine_settings(chosen), record_beam=record_beam)), max(
         chosen.batch, _OFFLINE_BATCH
+    )
+
+
+def equipment(
+    recognition: Recognition,
+    recognizer: Recognizer,
+    languages: tuple[str, ...],
+    store: KeptMeetings,
+    objects: ObjectStore | None = None,
+) -> Equipment:
+    """What live meetings run on; ``languages`` are those of meetings that name none."""
+    return Equipment(
+        store=store,
+        recognizer=recognizer,
+        new_captioner=lambda chosen, glossary: recognition.captioner(chosen or languages, glossary),
+        check_languages=lambda chosen: check_languages(recognition.engine, chosen),
+        new_detector=speech_detectors(),
+        new_bus=MemoryAudioBus,
+        new_memory=AudioSpool,
+        new_feed=CaptionFeed,
+        objects=objects,
     )
 
 

@@ -19,7 +19,6 @@ from pipeline.domain import (
     Samples,
     TrackEvent,
     TrackId,
-    Transcript,
     Window,
     WindowKind,
 )
@@ -188,14 +187,21 @@ class Participants(Protocol):
     async def participants(self, meeting: MeetingId) -> list[Participant]: ...
 
 
-class Numbers(Protocol):
-    """Numbers that never come twice in a meeting, not even after the process was killed."""
+class Tracks(Protocol):
+    """What a new track of a participant is called and spoken in."""
 
     async def next_track(self, meeting: MeetingId, participant: ParticipantId) -> TrackId:
-        """``<participant>.<number>``."""
+        """``<participant>.<number>``: an id that the meeting never had, not even before a restart."""
+
+    async def languages(self, meeting: MeetingId) -> dict[ParticipantId, tuple[str, ...]]:
+        """What each participant declared to speak; empty means the languages of the meeting."""
+
+
+class Numbers(Protocol):
+    """Numbers of events that never come twice in a meeting, not even after the process was killed."""
 
     async def reserve_sequence(self, meeting: MeetingId, count: int = 10_000) -> int:
-        """The first of ``count`` numbers for events."""
+        """The first of ``count`` numbers."""
 
 
 class Transcripts(Protocol):
@@ -205,7 +211,7 @@ class Transcripts(Protocol):
 
     async def finals(self, meeting: MeetingId) -> list[Caption]: ...
 
-    async def transcript(self, meeting: MeetingId) -> Transcript: ...
+    async def pauses(self, meeting: MeetingId) -> list[Pause]: ...
 
 
 class Recovery(Protocol):
@@ -215,7 +221,7 @@ class Recovery(Protocol):
         """Makes finals of utterances that have none, from their committed words; their meetings, now marked cut."""
 
 
-class KeptMeetings(Meetings, Participants, Numbers, Transcripts, Recovery, Protocol):
+class KeptMeetings(Meetings, Participants, Tracks, Numbers, Transcripts, Recovery, Protocol):
     """All that running meetings need of the store."""
 
 

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from pipeline.domain import (
@@ -53,6 +53,7 @@ class Past:
     finals: Sequence[Caption] = ()
     participants: Sequence[Participant] = ()
     pauses: Sequence[Pause] = ()
+    languages: Mapping[ParticipantId, tuple[str, ...]] = field(default_factory=dict)
 
 
 class RunningMeeting:
@@ -72,7 +73,8 @@ class RunningMeeting:
         self._ending = asyncio.Lock()
         people = {participant.id: participant for participant in past.participants}
         self._telling = Telling(meeting, self.feed, self.now, people)
-        self._languages: dict[ParticipantId, tuple[str, ...]] = {}
+        self._declared = dict(past.languages)
+        self._chosen: dict[ParticipantId, tuple[str, ...]] = {}
         self._pause = past.pauses[-1] if past.pauses and past.pauses[-1].end is None else None
         self._reserved_until = past.first + RESERVED + len(past.finals)
         self._occupied_at = equipment.steady()
@@ -143,19 +145,22 @@ class RunningMeeting:
     async def join(self, participant: Participant, languages: tuple[str, ...] = ()) -> Track:
         """A new track of ``participant``, under an id that this meeting has never had.
 
-        A participant whom the meeting knows keeps the name it knows. Raises ``InvalidInput`` for a language that
-        the model does not know or when the meeting is over, and what the store raises.
+        A participant whom the meeting knows keeps the name it knows; its languages are those set for it
+        while the meeting ran, else ``languages``, else those it declared, else the meeting's. Raises ``InvalidInput`` for a language that the model does not know or when the meeting
+        is over, and what the store raises.
         """
         self._refuse_when_over()
         self._equipment.check_languages(languages)
-        store, meeting, people = self._equipment.store, self.meeting.id, self._telling.people
+        store, people = self._equipment.store, self._telling.people
         if participant.id not in people:
-            people |= {known.id: known for known in await store.participants(meeting)}
+            people |= {known.id: known for known in await store.participants(self.meeting.id)}
+            self._declared = await store.languages(self.meeting.id)
         if participant.id not in people:
-            await store.add_participant(meeting, participant, languages)
+            await store.add_participant(self.meeting.id, participant, languages)
             people[participant.id] = participant
-        track = await store.next_track(meeting, participant.id)
-        return Track(track, people[participant.id], self._languages.get(participant.id) or languages)
+        track = await store.next_track(self.meeting.id, participant.id)
+        spoken = self._chosen.get(participant.id) or languages or self._declared.get(participant.id, ())
+        return Track(track, people[participant.id], spoken)
 
     async def publish(self, source: AudioSource, track: Track) -> None:
         """Takes the sound of ``source`` as ``track`` until it ends, fails, is cancelled or the meeting is over.
@@ -211,7 +216,7 @@ class RunningMeeting:
         """
         self._equipment.check_languages(languages)
         if participant is not None:
-            self._languages[participant] = languages
+            self._chosen[participant] = languages
         elif languages:
             self.meeting = replace(self.meeting, languages=languages)
         else:

@@ -94,7 +94,8 @@ class RunningMeetings:
             first=await store.reserve_sequence(meeting, RESERVED + len(finals)),
             finals=finals,
             participants=await store.participants(meeting),
-            pauses=(await store.transcript(meeting)).pauses,
+            pauses=await store.pauses(meeting),
+            languages=await store.languages(meeting),
         )
         if self._closed:
             raise InvalidInput("the server is shutting down: try again in a moment")
