@@ -18,8 +18,10 @@ from pipeline.errors import InvalidInput
 from pipeline.live.meeting import MeetingCaptioner
 from pipeline.live.policies import CommitPolicy, LocalAgreement
 from pipeline.live.settings import LiveSettings
-from pipeline.ports import KeptMeetings, ObjectStore, Recognizer, SpeechDetector
+from pipeline.ports import KeptMeetings, Recognizer, SpeechDetector
 from pipeline.running import Equipment
+from pipeline.store.audio import MeetingAudio, audio_key, meeting_prefix
+from pipeline.store.objects import FolderObjects
 from pipeline.store.spool import AudioSpool
 
 _OFFLINE_BATCH = 4
@@ -69,7 +71,7 @@ def equipment(
     recognizer: Recognizer,
     languages: tuple[str, ...],
     store: KeptMeetings,
-    objects: ObjectStore | None = None,
+    objects: FolderObjects,
 ) -> Equipment:
     """What live meetings run on; ``languages`` are those of meetings that name none."""
     return Equipment(
@@ -81,7 +83,8 @@ def equipment(
         new_bus=MemoryAudioBus,
         new_memory=AudioSpool,
         new_feed=CaptionFeed,
-        objects=objects,
+        new_keeper=lambda meeting: MeetingAudio(lambda track: objects.path(audio_key(meeting, track))),
+        forget=lambda meeting: objects.delete_prefix(meeting_prefix(meeting)),
     )
 
 

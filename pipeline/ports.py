@@ -156,10 +156,10 @@ class EventFeed(Protocol):
 
 
 class AudioKeeper(Protocol):
-    """Keeps the sound of one track with its meeting."""
+    """Keeps the sound of the tracks of one meeting."""
 
-    def keep(self, frame: AudioFrame) -> None:
-        """Takes the next frame; never waits and never raises."""
+    def write(self, frame: AudioFrame) -> None:
+        """Takes the next frame of a track; never waits and never raises."""
 
     async def close(self) -> None:
         """What was taken is kept when this returns."""

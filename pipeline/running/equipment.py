@@ -1,10 +1,10 @@
 """What running meetings are made with; the wiring chooses."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from pipeline.domain import MeetingId, TrackId
+from pipeline.domain import MeetingId
 from pipeline.live.meeting import MeetingCaptioner
 from pipeline.ports import (
     AudioBus,
@@ -12,7 +12,6 @@ from pipeline.ports import (
     EventFeed,
     KeptMeetings,
     MeetingAudioMemory,
-    ObjectStore,
     Recognizer,
     SpeechDetector,
 )
@@ -24,7 +23,7 @@ class Equipment:
 
     ``new_captioner`` is given the meeting's languages (empty: those of the settings) and glossary;
     ``check_languages`` raises ``InvalidInput`` for one that the model does not know; ``new_feed`` is given its first
-    number. ``objects`` hold what is deleted with a meeting; ``new_keeper`` is asked where a meeting keeps its sound.
+    number. ``new_keeper`` is asked for where a meeting keeps its sound; ``forget`` removes the files of a deleted one.
     ``wall`` gives seconds since 1970, ``steady`` seconds that never go back.
     """
 
@@ -36,7 +35,7 @@ class Equipment:
     new_bus: Callable[[], AudioBus]
     new_memory: Callable[[], MeetingAudioMemory]
     new_feed: Callable[[int], EventFeed]
-    objects: ObjectStore | None = None
-    new_keeper: Callable[[MeetingId, TrackId], AudioKeeper] | None = None
+    new_keeper: Callable[[MeetingId], AudioKeeper] | None = None
+    forget: Callable[[MeetingId], Awaitable[None]] | None = None
     wall: Callable[[], float] = time.time
     steady: Callable[[], float] = time.monotonic

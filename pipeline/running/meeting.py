@@ -80,7 +80,8 @@ class RunningMeeting:
         self._occupied_at = equipment.steady()
         self._bus = equipment.new_bus()
         self._memory = equipment.new_memory()
-        self._voices = Voices(self._bus, equipment.new_detector, hears=self._pause is None)
+        self._keeper = equipment.new_keeper(meeting.id) if equipment.new_keeper and meeting.keep_audio else None
+        self._voices = Voices(self._bus, equipment.new_detector, self._keeper, hears=self._pause is None)
         self._keeping = Keeping(equipment.store.for_meeting(meeting.id), self._telling.kept_late)
         self._told_not_kept = False
         self._watch = Watch()
@@ -145,9 +146,9 @@ class RunningMeeting:
     async def join(self, participant: Participant, languages: tuple[str, ...] = ()) -> Track:
         """A new track of ``participant``, under an id that this meeting has never had.
 
-        A participant whom the meeting knows keeps the name it knows; its languages are those set for it
-        while the meeting ran, else ``languages``, else those it declared, else the meeting's. Raises ``InvalidInput`` for a language that the model does not know or when the meeting
-        is over, and what the store raises.
+        A participant whom the meeting knows keeps the name it knows. Its languages are those set for it while the
+        meeting ran, else ``languages``, else those it declared, else the meeting's. Raises ``InvalidInput`` for a
+        language that the model does not know or when the meeting is over, and what the store raises.
         """
         self._refuse_when_over()
         self._equipment.check_languages(languages)
@@ -171,9 +172,8 @@ class RunningMeeting:
         participant = track.participant.id
         if not self._voices.present(participant):
             self._telling.participant(participant, "joined")
-        keeper = self._equipment.new_keeper if self.meeting.keep_audio else None
         try:
-            await self._voices.pump(source, track, keeper(self.meeting.id, track.id) if keeper else None)
+            await self._voices.pump(source, track)
         finally:
             self._occupied_at = self._equipment.steady()
             if not self._voices.present(participant):
@@ -302,6 +302,8 @@ class RunningMeeting:
             _log.exception("meeting.failed", extra={"meeting": self.meeting.id, "error": str(failures)})
         finally:
             self._memory.close()
+            if self._keeper is not None:
+                await self._keeper.close()
 
     async def _beat(self) -> None:
         while True:

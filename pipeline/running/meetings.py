@@ -69,8 +69,8 @@ class RunningMeetings:
             if finishing := self._finishing.pop(meeting, None):
                 await finishing.cancel()
             await self.equipment.store.delete_meeting(meeting)
-            if self.equipment.objects is not None:
-                await self.equipment.objects.delete_prefix(f"meetings/{meeting}")
+            if self.equipment.forget is not None:
+                await self.equipment.forget(meeting)
 
     async def close(self) -> None:
         """The process ends: within 3 s every meeting has the finals of what was said."""

@@ -18,7 +18,6 @@ class _Voice:
 
     track: Track
     edge: MeetingEdge
-    keeper: AudioKeeper | None
     opened: bool = False
     sending: asyncio.Lock = field(default_factory=asyncio.Lock)
     pump: "asyncio.Task[None] | None" = None
@@ -26,10 +25,12 @@ class _Voice:
 
 @dataclass(slots=True)
 class Voices:
-    """Whatever happens to one source stays with its track. ``hears`` is False while nobody listens."""
+    """Whatever happens to one source stays with its track. ``hears`` is False while nobody listens; ``keeper`` is given
+    all sound that is taken, silence too."""
 
     bus: AudioBus
     new_detector: Callable[[], SpeechDetector]
+    keeper: AudioKeeper | None = None
     hears: bool = True
     _deaf_until: float = float("-inf")
     _voices: list[_Voice] = field(default_factory=list)
@@ -40,9 +41,9 @@ class Voices:
     def present(self, participant: ParticipantId) -> bool:
         return any(voice.track.participant.id == participant for voice in self._voices)
 
-    async def pump(self, source: AudioSource, track: Track, keeper: AudioKeeper | None) -> None:
+    async def pump(self, source: AudioSource, track: Track) -> None:
         """Takes the sound of ``source`` as that of ``track`` until it ends, fails or is stopped."""
-        voice = _Voice(track, MeetingEdge(self.new_detector), keeper)
+        voice = _Voice(track, MeetingEdge(self.new_detector))
         self._voices.append(voice)
         voice.pump = asyncio.create_task(self._take_all(voice, source))
         try:
@@ -52,8 +53,6 @@ class Voices:
             await self._close(voice)
             await asyncio.gather(voice.pump, return_exceptions=True)
             self._voices.remove(voice)
-            if keeper is not None:
-                await keeper.close()
 
     async def look(self, now: float) -> None:
         """Ends the speech of tracks whose source sends nothing any more."""
@@ -97,8 +96,8 @@ class Voices:
             case AudioFrame() | AudioLost():
                 if not self.hears or event.start < self._deaf_until or event.track != voice.track.id:
                     return
-                if voice.keeper is not None and isinstance(event, AudioFrame):
-                    voice.keeper.keep(event)
+                if self.keeper is not None and isinstance(event, AudioFrame):
+                    self.keeper.write(event)
             case TrackClosed():
                 return  # the track ends with its source
         async with voice.sending:
