@@ -1,6 +1,5 @@
 """One database: how it is opened and migrated, what is special to SQLite, and what its errors mean."""
 
-import errno
 import os
 import sqlite3
 from pathlib import Path
@@ -11,6 +10,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, StatementError
 
 from pipeline.errors import GreffierError, InvalidInput, InvalidSetting, StorageFailed, StorageFull
+from pipeline.store.disk import explained
 from pipeline.store.migrations import migrate
 
 VARIABLE = "GREFFIER_DATABASE_URL"
@@ -45,15 +45,16 @@ def open_database(url: str) -> Engine:
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
     try:
-        _make_file(parsed)
+        with explained("meetings", VARIABLE):
+            _make_file(parsed)
         with writing(engine).begin() as connection:
             migrate(connection)
-    except (DBAPIError, OSError, InvalidSetting) as error:
+    except (DBAPIError, GreffierError) as error:
         engine.dispose()
         meaning = failure(error)
         if isinstance(meaning, StorageFull | InvalidSetting):
             raise meaning from error
-        raise InvalidSetting(f"{meaning}: name another in {VARIABLE}") from error
+        raise InvalidSetting(f"{meaning}: name another database in {VARIABLE}") from error
     return engine
 
 
@@ -81,8 +82,6 @@ def failure(error: Exception) -> Exception:
         return error
     if isinstance(cause, UnicodeError):
         return InvalidInput("a text holds half a character (a lone surrogate), which cannot be kept: leave it out")
-    if isinstance(cause, OSError):
-        return _of_system(cause)
     if isinstance(cause, sqlite3.Error):
         return _of_sqlite(cause)
     return error
@@ -91,15 +90,9 @@ def failure(error: Exception) -> Exception:
 def _of_sqlite(error: sqlite3.Error) -> StorageFailed:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the rest says where it was noticed
     if code == sqlite3.SQLITE_FULL:
-        return StorageFull("there is no room left to keep meetings: free some, what was kept before is safe")
+        return StorageFull(f"there is no room left to keep meetings: free some ({VARIABLE}), what was kept is safe")
     reason = _REASONS.get(code, getattr(error, "sqlite_errorname", type(error).__name__))
     return StorageFailed(f"the database cannot be used ({reason})")
-
-
-def _of_system(error: OSError) -> StorageFailed:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return StorageFull("there is no room left to keep meetings: free some, what was kept before is safe")
-    return StorageFailed(f"the database cannot be used ({error.strerror or type(error).__name__})")
 
 
 def _parsed(url: str) -> URL:
