@@ -37,7 +37,7 @@ from pipeline.domain import (
 )
 from pipeline.errors import GreffierError, NotFound, RecognitionFailed, UnreadableMedia
 from pipeline.offline import Piece, recognize, said, speech_of, windows_of
-from pipeline.ports import MeetingAudioMemory, Recognizer, RecordedMeetings, RecordedSound, SpeechDetector
+from pipeline.ports import MeetingAudioMemory, Recognizer, RecordedMeetings, RecordedSound, Sounds, SpeechDetector
 
 _log = logging.getLogger("greffier.jobs")
 
@@ -80,16 +80,14 @@ class _Cut:
 class Transcription:
     """Transcribes recordings through the recogniser of the process, whose event loop is ``loop``.
 
-    ``open_sound`` finds the sound of a recording and ``discard`` removes it once nobody needs it any more; both run in
-    the thread of the job, as decoding and speech detection do. ``languages`` are those of a recording that names none.
+    Decoding and speech detection run in the thread of the job. ``languages`` are those of a recording that names none.
     """
 
     store: RecordedMeetings
     recognizer: Recognizer
     new_detector: Callable[[], SpeechDetector]
     new_memory: Callable[[], MeetingAudioMemory]
-    open_sound: Callable[[RecordingId], RecordedSound]
-    discard: Callable[[RecordingId], None]
+    sounds: Sounds
     languages: tuple[str, ...]
     loop: asyncio.AbstractEventLoop
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -141,7 +139,7 @@ class Transcription:
         try:
             job = replace(job, state=RecordingState.RUNNING, heard=0.0)
             self.wait(self.store.update_recording(job))
-            sound = self.open_sound(job.id)
+            sound = self.sounds.open(job.id)
             if (sound.duration or 0.0) > LONGEST:
                 raise UnreadableMedia(TOO_LONG)
             listening = _Listening(self, replace(job, duration=sound.duration), sound)
@@ -155,13 +153,13 @@ class Transcription:
                 raise
             self._fail(job, str(error))
             return
-        self.discard(job.id)
+        self.sounds.remove(job.id)
         seconds = round(time.monotonic() - began, 1)
         _log.info("recording.transcribed", extra={"recording": job.id, "seconds": seconds, "sentences": len(sentences)})
 
     def _fail(self, job: RecordingJob, error: str) -> None:
         self.wait(self.store.update_recording(replace(job, state=RecordingState.FAILED, error=error)))
-        self.discard(job.id)
+        self.sounds.remove(job.id)
         _log.info("recording.failed", extra={"recording": job.id})
 
     async def _keep(self, job: RecordingJob, sentences: Sequence[Piece]) -> None:
@@ -254,7 +252,7 @@ class _Listening:
 class Jobs:
     """The transcription of recordings as durable work of a broker, which the caller chooses.
 
-    ``send`` never blocks. ``start`` and ``stop`` run one worker thread in this process, so that recordings are
+    ``send`` never blocks. ``start`` and ``close`` run one worker thread in this process, so that recordings are
     transcribed in the order of their upload.
     """
 
@@ -280,13 +278,15 @@ class Jobs:
 
     async def start(self) -> None:
         """Takes up what an earlier process left, then works."""
-        for recording in await self.transcription.unfinished():
+        unfinished = await self.transcription.unfinished()
+        await asyncio.to_thread(self.transcription.sounds.remove_others, unfinished)
+        for recording in unfinished:
             self.send(recording)
         worker = dramatiq.Worker(self.broker, worker_threads=1, worker_timeout=round(_LOOK * _MILLISECONDS))
         worker.start()
         self._workers.append(worker)
 
-    async def stop(self, within: float = 3.0) -> None:
+    async def close(self, within: float = 3.0) -> None:
         """Leaves the job in hand as it is in the store. The event loop must still run, and the store be open."""
         self.transcription.stopping.set()
         while self._workers:

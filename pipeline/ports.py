@@ -1,6 +1,6 @@
 """What the pipeline needs from outside, each as a protocol of one to three methods."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from typing import BinaryIO, Protocol
 
 from pipeline.domain import (
@@ -233,6 +233,19 @@ class RecordedSound(Protocol):
 
     def pieces(self, seconds: float) -> Iterator[Samples]:
         """The sound in pieces of ``seconds``, the last one shorter; raises ``UnreadableMedia``."""
+
+
+class Sounds(Protocol):
+    """The sound of recordings until it is transcribed; called in threads, since files are read."""
+
+    def open(self, recording: RecordingId) -> RecordedSound:
+        """Raises ``UnreadableMedia``."""
+
+    def remove(self, recording: RecordingId) -> None:
+        """Nobody needs it any more; nothing there is no error."""
+
+    def remove_others(self, kept: Collection[RecordingId]) -> None:
+        """Removes what an earlier process left behind."""
 
 
 class Recordings(Protocol):
