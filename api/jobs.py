@@ -8,7 +8,7 @@ from dramatiq.brokers.stub import StubBroker
 
 from media_gateway.recording import Recording
 from pipeline.domain import RecordingId
-from pipeline.jobs import Jobs, Transcription
+from pipeline.jobs import RecordingJobs, Transcription
 from pipeline.ports import Recognizer, RecordedMeetings, SpeechDetector
 from pipeline.store.spool import AudioSpool, SpoolSettings
 from pipeline.store.uploads import Uploads
@@ -39,7 +39,7 @@ def jobs_in_process(
     new_detector: Callable[[], SpeechDetector],
     uploads: Uploads,
     languages: tuple[str, ...],
-) -> Jobs:
+) -> RecordingJobs:
     """To be called on the event loop on which ``store`` and ``recognizer`` live.
 
     dramatiq's in-process broker keeps messages in memory only, which is enough: what is to be done stands in the store.
@@ -53,4 +53,4 @@ def jobs_in_process(
         languages,
         asyncio.get_running_loop(),
     )
-    return Jobs(StubBroker(), transcription)
+    return RecordingJobs(StubBroker(), transcription)

@@ -249,7 +249,7 @@ class _Listening:
 
 
 @dataclass(frozen=True, slots=True)
-class Jobs:
+class RecordingJobs:
     """The transcription of recordings as durable work of a broker, which the caller chooses.
 
     ``send`` never blocks. ``start`` and ``close`` run one worker thread in this process, so that recordings are

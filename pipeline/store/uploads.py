@@ -4,16 +4,17 @@ import asyncio
 import errno
 import os
 import shutil
-from collections.abc import AsyncIterator, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.domain import RecordingId
-from pipeline.errors import StorageFailed, StorageFull
+from pipeline.store.disk import explained
 
 _PART = ".part"
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+_explained = partial(explained, "the recording", "GREFFIER_HOME")
 
 
 class Upload:
@@ -30,12 +31,12 @@ class Upload:
 
     def _write(self, part: bytes) -> None:
         rest = memoryview(part)
-        with explained():
+        with _explained():
             while rest:
                 rest = rest[self._file.write(rest) :]  # the file is unbuffered, and a disk may take less at once
 
     def sync(self) -> None:
-        with explained():
+        with _explained():
             os.fsync(self._file.fileno())
 
 
@@ -55,7 +56,7 @@ class Uploads:
         ``expected`` bytes, where the client says how many, must find room before any is taken.
         """
         part = self.path(recording).with_suffix(_PART)
-        with explained():
+        with _explained():
             self._folder.mkdir(parents=True, exist_ok=True)
             if expected is not None and shutil.disk_usage(self._folder).free < expected:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -65,7 +66,7 @@ class Uploads:
                 upload = Upload(file)
                 yield upload
                 await asyncio.to_thread(upload.sync)
-            with explained():
+            with _explained():
                 part.rename(self.path(recording))
         finally:
             part.unlink(missing_ok=True)
@@ -78,14 +79,3 @@ class Uploads:
         for path in self._folder.iterdir() if self._folder.exists() else ():
             if path.name not in kept:
                 path.unlink(missing_ok=True)
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """The errors of the disk as errors of Greffier."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise StorageFull("there is no room left on the disk for this recording") from error
-        raise StorageFailed(f"the recording cannot be kept: {error.strerror}; see GREFFIER_HOME") from error
