@@ -73,8 +73,15 @@ class OpusDecoder:
 
     def length(self, packet: bytes) -> int:
         """How many samples the sound of a packet has; as many as the last one's when it is no Opus packet."""
-        count = int(self._library.opus_packet_get_nb_samples(packet, len(packet), SAMPLE_RATE)) if packet else 0
+        count = self._counted(packet)
         return count if count > 0 else self._usual
+
+    def knows(self, packet: bytes) -> bool:
+        """Whether a packet looks like one."""
+        return self._counted(packet) > 0
+
+    def _counted(self, packet: bytes) -> int:
+        return int(self._library.opus_packet_get_nb_samples(packet, len(packet), SAMPLE_RATE)) if packet else 0
 
     def _made_up(self, count: int) -> Samples:
         whole = -(-count // _GRAIN_SAMPLES) * _GRAIN_SAMPLES
@@ -95,9 +102,7 @@ def _libopus() -> ctypes.PyDLL:
             return _declared(ctypes.PyDLL(path))
         except OSError:
             continue
-    raise GreffierError(
-        "libopus was not found: install PyAV from its wheel, or libopus (Debian: libopus0)"
-    )
+    raise GreffierError("libopus was not found: install PyAV from its wheel, or libopus (Debian: libopus0)")
 
 
 def _candidates() -> list[str]:

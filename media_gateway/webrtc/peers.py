@@ -5,6 +5,7 @@ import logging
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from aiortc import (
     RTCBundlePolicy,
@@ -22,9 +23,9 @@ from media_gateway.jitter import JitterBuffer
 from media_gateway.opus import OpusDecoder
 from media_gateway.outlet import Outlet
 from media_gateway.webrtc import seam
-from media_gateway.webrtc.channels import LABEL_CAPTIONS, ReadCaptions, send_captions
+from media_gateway.webrtc.channels import SERVED, ReadCaptions
 from media_gateway.webrtc.descriptions import Offer, checked_offer, finished_answer, read_fragment
-from pipeline.domain import Track
+from pipeline.domain import MeetingId, Track
 from pipeline.errors import InvalidInput
 from pipeline.ports import AudioSource
 
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 _TICK_SECONDS = 0.1
 _TICKS_PER_REPORT = 10
+_LAST_SOUND_SECONDS = 1.0
 CONNECT_SECONDS = 20.0
 """A session whose connection does not come up in this time is closed."""
 _OPUS = RTCRtpCodecCapability(mimeType="audio/opus", clockRate=48_000, channels=2)
@@ -40,12 +42,26 @@ _REFUSED = (ValueError, KeyError, AssertionError, AttributeError, InternalError,
 
 @dataclass(frozen=True, slots=True)
 class PeerHooks:
-    """What a session needs of its meeting: meeting time, whether anybody listens, and the feed."""
+    """What a session needs of its meeting: its track, meeting time, whether anybody listens, and the feed."""
 
+    meeting: MeetingId
     track: Track
     now: Callable[[], float]
     listening: Callable[[], bool]
     captions: ReadCaptions
+
+
+class IceServer(Protocol):
+    """A STUN or TURN server (RFC 7064, RFC 7065)."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def username(self) -> str | None: ...
+
+    @property
+    def credential(self) -> str | None: ...
 
 
 class WhipPeer:
@@ -58,12 +74,13 @@ class WhipPeer:
         self.began = asyncio.get_running_loop().time()
         self._connection = connection
         self._username = offer.username
-        self._hooks = hooks
+        self.hooks = hooks
         self._jitter = JitterBuffer(hooks.track.id, OpusDecoder())
         self._outlet = Outlet(hooks.track, hooks.now)
         self._ssrc: int | None = None
         self._deaf = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._channels: set[asyncio.Task[None]] = set()
+        self._taking: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._receiver: seam.PacketReceiver | None = None
         self.connected = False
@@ -93,6 +110,11 @@ class WhipPeer:
             raise InvalidInput("the offer cannot be answered: it asks for what is not spoken here") from error
         self.answer = finished_answer(self._connection.localDescription.sdp)
 
+    def take(self, publishing: Coroutine[None, None, None]) -> None:
+        """Runs what takes the sound of ``source``; the session ends when that does."""
+        self._taking = asyncio.create_task(publishing)
+        self._taking.add_done_callback(lambda _: self._end())
+
     async def trickle(self, fragment: str) -> None:
         """Takes candidates that came after the offer. Raises ``InvalidInput``, for an ICE restart too."""
         read = read_fragment(fragment)
@@ -106,17 +128,18 @@ class WhipPeer:
 
     async def close(self) -> None:
         """Ends the source and frees everything; may be called again, and then waits for the same end."""
-        if self._closing is None:
-            self._closing = asyncio.create_task(self._close())
-        await asyncio.shield(self._closing)  # aiortc's own close must run to its end
+        await asyncio.shield(self._end())  # aiortc's own close must run to its end
 
     async def _close(self) -> None:
         self._outlet.put(self._jitter.finish())
         self._outlet.close()
         self._log_totals()
-        for task in self._tasks:
+        for task in self._channels:
             task.cancel()
         await self._connection.close()
+        if self._taking is not None:
+            await asyncio.wait([self._taking], timeout=_LAST_SOUND_SECONDS)
+            self._taking.cancel()
 
     def _log_totals(self) -> None:
         counts = self._jitter.counts
@@ -131,14 +154,14 @@ class WhipPeer:
     async def tick(self, *, report: bool) -> None:
         """Ten times a second: gives what waits for packets that do not come."""
         if self._ssrc is not None and not self.ended:
-            self._outlet.put(self._jitter.flush(self._hooks.now()))
+            self._outlet.put(self._jitter.flush(self.hooks.now()))
         if report and self._receiver is not None:
             await self._receiver.report()
 
     def _heard(self, ssrc: int, sequence: int, timestamp: int, payload: bytes) -> None:
         if self.ended:
             return
-        if not self._hooks.listening():
+        if not self.hooks.listening():
             if not self._deaf:
                 self._deaf = True
                 self._outlet.put(self._jitter.pass_over())
@@ -148,32 +171,35 @@ class WhipPeer:
             if self._ssrc is not None:
                 self._outlet.put(self._jitter.restart())
             self._ssrc = ssrc
-        self._outlet.put(self._jitter.push(sequence, timestamp, payload, self._hooks.now()))
+        self._outlet.put(self._jitter.push(sequence, timestamp, payload, self.hooks.now()))
 
     def _opened(self, channel: RTCDataChannel) -> None:
-        if channel.label == LABEL_CAPTIONS:
-            self._start(send_captions(channel, self._hooks.captions))
+        if serve := SERVED.get(channel.label):
+            task = asyncio.create_task(serve(channel, self.hooks.captions))
+            self._channels.add(task)
+            task.add_done_callback(self._channels.discard)
 
     def _changed(self) -> None:
         state = self._connection.connectionState
         self.connected = self.connected or state == "connected"
-        if state in {"failed", "closed"} and self._closing is None:
-            self._closing = asyncio.create_task(self._close())
+        if state in {"failed", "closed"}:
+            self._end()
 
-    def _start(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _end(self) -> asyncio.Task[None]:
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        return self._closing
 
 
 class WhipPeers:
     """All WHIP sessions of this process.
 
-    ``ice_servers`` are STUN and TURN URLs. ``loopback`` offers 127.0.0.1 as well, for pages on this machine.
+    ``loopback`` offers 127.0.0.1 as well, for pages on this machine.
     """
 
-    def __init__(self, ice_servers: Sequence[RTCIceServer] = (), *, loopback: bool = False) -> None:
-        self._configuration = RTCConfiguration(iceServers=list(ice_servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+    def __init__(self, ice_servers: Sequence[IceServer] = (), *, loopback: bool = False) -> None:
+        servers = [RTCIceServer(each.url, each.username, each.credential) for each in ice_servers]
+        self._configuration = RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self._loopback = loopback
         self._peers: dict[str, WhipPeer] = {}
         self._ticking: asyncio.Task[None] | None = None
