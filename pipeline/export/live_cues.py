@@ -7,7 +7,7 @@ portions they were committed: every reader, and whoever reads the final later, g
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, zip_longest
+from itertools import chain, pairwise, zip_longest
 from typing import Any
 
 from pipeline.domain import Caption, Cue, SegmentId, TrackId, UtteranceId, Word
@@ -137,9 +137,10 @@ class _Utterance:
         """Whether a word that begins at ``start`` can settle anything: a cheap look before the careful one."""
         if not self._rest:
             return False
-        text = "".join(word.text for word in self._rest)
-        over = start - self._rest[0].start > LONGEST_S or start - self._rest[-1].end > SILENCE_S
-        return over or len(text) > 2 * LINE_CHARACTERS or any(mark in text for mark in _MARKS)
+        before = self._rest[-1]
+        over = start - self._rest[0].start > LONGEST_S or start - before.end > SILENCE_S
+        long = sum(len(word.text) for word in self._rest) > 2 * LINE_CHARACTERS
+        return over or long or not _MARKS.isdisjoint(before.text)
 
     def _settle(self, language: str) -> Iterator[tuple[Cue, float]]:
         while pieces := self._pieces(language):
@@ -160,14 +161,12 @@ class _Utterance:
             yield cue, self._rest[-1].end
 
 
-_MARKS = ".?!…。？！,;:–—、，；："
+_MARKS = frozenset('.?!…。？！,;:–—、，；："”»)]}」』）')
+"""What a phrase can end with, or after."""
 
 
 def _settled(pieces: Sequence[Piece]) -> int:
     """How many of ``pieces`` make phrases that are over; never the last piece, which may go on."""
-    first, *more = drafts_of(pieces, "", _never)
-    if more:
-        return len(first.pieces)
     costs = break_costs(pieces)
     for count in range(len(pieces) - 1, 0, -1):
         stood = pieces[count].start - pieces[0].start >= SHORTEST_S
@@ -175,7 +174,14 @@ def _settled(pieces: Sequence[Piece]) -> int:
             return count
         if stood and costs[count - 1] == CLAUSE_END and len(joined(pieces[:count])) >= CLAUSE_CHARACTERS:
             return count
-    return 0
+    first, *more = drafts_of(pieces, "", _never) if _is_over(pieces) else (None,)
+    return len(first.pieces) if first and more else 0
+
+
+def _is_over(pieces: Sequence[Piece]) -> bool:
+    """Whether no single cue holds all ``pieces``; drafts of fewer may be two and are better left to go on."""
+    too_long = pieces[-1].start - pieces[0].start > LONGEST_S or len(joined(pieces)) > 2 * LINE_CHARACTERS
+    return too_long or any(after.start - before.end > SILENCE_S for before, after in pairwise(pieces))
 
 
 def _never(after: float, until: float) -> bool:
