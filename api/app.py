@@ -76,6 +76,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 async def wind_down(house: House) -> None:
     """Stops in the order in which nothing is lost; called again, it does nothing more."""
+    await house.sample.close()
     # Meetings first, 3 s at most: what was heard becomes final and is stored, readers are sent it, then feeds end.
     await house.meetings.close()
     # Nobody listens to connections any more.

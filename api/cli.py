@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
-from api.settings import SPOKEN, VARIABLES, PolicyName, Settings, parse_languages, read_settings
+from api.settings import HOST, PORT, SPOKEN, VARIABLES, PolicyName, Settings, parse_host, parse_languages, read_settings
 from pipeline.errors import GreffierError, InvalidInput, ModelUnavailable, StorageFull, UnreadableMedia
 from pipeline.export.formats import FORMATS
 
@@ -28,6 +28,7 @@ _SOFTWARE, _CANNOT_CREATE, _INPUT_OUTPUT = 70, 73, 74
 _ABOUT = """\
 Live captions, transcripts and minutes for meetings.
 
+  greffier serve                                  meetings in the browser, at http://localhost:8642
   greffier demo                                   caption the sample meeting in this terminal
   greffier caption anne.wav bob.ogg               caption recordings as the live tracks of one meeting
   greffier transcribe meeting.mp4 --format vtt    transcribe a recording to files
@@ -90,6 +91,7 @@ def parser() -> argparse.ArgumentParser:
     _add_caption(commands)
     _add_transcribe(commands)
     _add_doctor(commands)
+    _add_serve(commands)
     return whole
 
 
@@ -139,6 +141,14 @@ def _add_doctor(commands: Commands) -> None:
     command.set_defaults(run=_doctor)
 
 
+def _add_serve(commands: Commands) -> None:
+    command = _new(commands, "serve", "run the server: meetings in the browser, and the API")
+    command.add_argument("--host", type=_host, help="where to listen (GREFFIER_HOST; default 127.0.0.1)")
+    command.add_argument("--port", type=_port, help="the port, 0 for any (GREFFIER_PORT; default 8642)")
+    command.add_argument("--open", action="store_true", help="open the page in a browser")
+    command.set_defaults(run=_serve)
+
+
 def _demo(arguments: argparse.Namespace, settings: Settings) -> int:
     from api.caption import demo
 
@@ -157,6 +167,12 @@ def _transcribe(arguments: argparse.Namespace, settings: Settings) -> int:
     return transcribe(arguments, settings)
 
 
+def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
+    from api.serve import serve
+
+    return serve(arguments, settings)
+
+
 def _doctor(arguments: argparse.Namespace, settings: Settings) -> int:
     from api.doctor import all_well, examine, render
 
@@ -173,6 +189,19 @@ def _speed(text: str) -> float:
     if not 0.0 <= speed <= 1000.0:
         raise argparse.ArgumentTypeError(f"a speed lies between 0 (as fast as it goes) and 1000, not {text}")
     return speed
+
+
+def _host(text: str) -> str:
+    try:
+        return parse_host(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} must be {HOST.allowed}") from None
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} must be {PORT.allowed}")
+    return int(text)
 
 
 def _languages(text: str) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ _FORM = re.compile(r"grf_([0-9a-f]{8})_([A-Za-z0-9_-]{43})")
 def new_key(name: str, scopes: Iterable[Scope], created_at: float) -> tuple[ApiKey, str]:
     """A key to keep, and the text of it to show once: ``grf_``, its id, ``_`` and 256 random bits."""
     key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
-    return ApiKey(KeyId(key_id), name, frozenset(scopes), _digest(secret), created_at), f"{PREFIX}{key_id}_{secret}"
+    key = ApiKey(KeyId(key_id), name, frozenset(scopes), _digest(secret), created_at, secret[-4:])
+    return key, f"{PREFIX}{key_id}_{secret}"
 
 
 def id_of(text: str) -> KeyId | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from api.settings import PolicyName, Settings
-from models.batching import Batcher, BatchSettings
+from models.batching import Batcher, BatchObserver, BatchSettings
 from models.calibration import Calibration, calibrate
 from models.cuda import load_cublas
 from models.downloads import Progress
@@ -44,8 +44,9 @@ class Recognition:
         captioner.set_glossary(glossary)
         return captioner
 
-    def batcher(self) -> Batcher:
-        return Batcher(self.engine, BatchSettings(callers=self.calibration.callers, batch=self.calibration.batch))
+    def batcher(self, observer: BatchObserver | None = None) -> Batcher:
+        settings = BatchSettings(callers=self.calibration.callers, batch=self.calibration.batch)
+        return Batcher(self.engine, settings, observer)
 
     def _new_policy(self) -> Callable[[], CommitPolicy] | None:
         return LocalAgreement if self.policy is PolicyName.LOCAL_AGREEMENT else None

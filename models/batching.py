@@ -18,6 +18,15 @@ class Engine(Protocol):
         """One hypothesis per window, in order. Raises ``RecognitionFailed``."""
 
 
+class BatchObserver(Protocol):
+    """Told what a batcher does, on the event loop; it must not raise."""
+
+    def batch_heard(self, waited: Sequence[float], seconds: float) -> None:
+        """A batch took ``seconds`` to recognise; each of its windows had ``waited`` for so many."""
+
+    def batch_failed(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class BatchSettings:
     """``callers`` batches run at once, of at most ``batch`` windows; ``gather`` seconds let a batch fill.
@@ -40,6 +49,7 @@ class BatchSettings:
 class _Waiting:
     request: RecognitionRequest
     answer: "asyncio.Future[tuple[Window, Hypothesis] | None]"
+    since: float
 
 
 @dataclass(slots=True)
@@ -52,6 +62,7 @@ class Batcher:
 
     engine: Engine
     settings: BatchSettings = BatchSettings()
+    observer: BatchObserver | None = None
     _waiting: list[_Waiting] = field(default_factory=list)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _callers: list["asyncio.Task[None]"] = field(default_factory=list)
@@ -79,7 +90,8 @@ class Batcher:
     async def recognize(self, request: RecognitionRequest) -> tuple[Window, Hypothesis] | None:
         if not self._callers:
             raise RecognitionFailed("the recogniser is closed")
-        waiting = _Waiting(request, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(request, loop.create_future(), loop.time())
         self._waiting.append(waiting)
         self._arrived.set()
         try:
@@ -134,6 +146,7 @@ class Batcher:
             return
         loop = asyncio.get_running_loop()
         batch = [cut for _, cut in wanted]
+        began = loop.time()
         try:
             computing = loop.run_in_executor(self._threads, self.engine.hear, batch)
             heard = await asyncio.wait_for(computing, self.settings.stall)
@@ -146,6 +159,8 @@ class Batcher:
         except Exception as surprise:  # noqa: BLE001 - an engine may raise anything, and the tracks must go on
             self._fail(wanted, RecognitionFailed(f"the recogniser raised {type(surprise).__name__}"))
         else:
+            if self.observer is not None:
+                self.observer.batch_heard([began - waiting.since for waiting, _ in wanted], loop.time() - began)
             for (waiting, cut), hypothesis in zip(wanted, heard, strict=True):
                 if not waiting.answer.done():
                     waiting.answer.set_result((cut[0], hypothesis))
@@ -162,8 +177,9 @@ class Batcher:
             waiting.answer.set_result(None)
         return cut
 
-    @staticmethod
-    def _fail(wanted: list[tuple[_Waiting, tuple[Window, Samples]]], failure: RecognitionFailed) -> None:
+    def _fail(self, wanted: list[tuple[_Waiting, tuple[Window, Samples]]], failure: RecognitionFailed) -> None:
+        if self.observer is not None:
+            self.observer.batch_failed()
         for waiting, cut in wanted:
             if not waiting.answer.done():
                 waiting.answer.set_exception(type(failure)(str(failure), cut[0]))

@@ -62,6 +62,10 @@ class SqlStore:
         await asyncio.to_thread(self._readers.shutdown)
         await asyncio.to_thread(self._engine.dispose)
 
+    async def check(self) -> None:
+        """Returns when a write would go through."""
+        await self._write(lambda _: None)
+
     # meetings
 
     async def create_meeting(self, meeting: Meeting) -> None:

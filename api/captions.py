@@ -1,0 +1,188 @@
+"""Captions while they are made: as a WebSocket, as server-sent events, and as one growing WebVTT document.
+
+Readers hold a place in the meeting's feed and nothing else (``pipeline/bus/feed``): one that is slow gets the newest
+state of each utterance. One that takes nothing for ``_PATIENCE`` seconds is dropped, and may come back with the number
+of the last event it had.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request, Response, WebSocket
+from starlette.responses import StreamingResponse
+
+from api.access import Need, needs
+from api.house import House, house_of
+from pipeline.domain import Caption, MeetingId
+from pipeline.export.event import Event, Reading, caption_event
+from pipeline.export.formats import FORMATS
+from pipeline.export.live_cues import HEADER, GrowingDocument
+from pipeline.running import RunningMeeting
+
+router = APIRouter(prefix="/api/v1/meetings/{meeting}", tags=["captions"], dependencies=[needs(Need.READ)])
+
+_PATIENCE = 10.0
+_HEARTBEAT = 15.0
+_RETRY_MS = 2000
+_NORMAL, _GOING_AWAY, _TRY_AGAIN = 1000, 1001, 1013  # RFC 6455, section 7.4.1, and its registry
+
+
+@router.websocket("/captions.ws")
+async def socket(websocket: WebSocket, meeting: str, after: int | None = None) -> None:
+    """``{"type": "snapshot", ...}``, then one event per message; ``?after=N`` goes on after the event numbered N."""
+    house, identity = house_of(websocket), MeetingId(meeting)
+    running = await _running(house, identity)
+    if running is None:
+        past = await _past(house, identity)
+        await websocket.accept()
+        await websocket.send_text(_json(past))
+        await websocket.close(_NORMAL, "the meeting is over")
+        return
+    await websocket.accept()
+    sending = asyncio.create_task(_send(websocket, running, after))
+    listening = asyncio.create_task(_until_gone(websocket))
+    try:
+        await asyncio.wait({sending, listening}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        sending.cancel()
+        listening.cancel()
+        await asyncio.gather(sending, listening, return_exceptions=True)
+
+
+async def _send(websocket: WebSocket, running: RunningMeeting, after: int | None) -> None:
+    """Runs until the feed ends, which closes the socket, or the reader takes nothing any more."""
+    send = websocket.send
+    snapshot = running.snapshot(after)
+    newest = running.feed.newest
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await websocket.send_text(_json(snapshot))
+        async for batch in running.feed.read(newest):
+            async with asyncio.timeout(_PATIENCE):
+                for reading in batch:
+                    await send({"type": "websocket.send", "text": reading.text})
+        over = running.meeting.ended_at is not None
+        await websocket.close(_NORMAL if over else _GOING_AWAY)
+    except TimeoutError:
+        await websocket.close(_TRY_AGAIN, "nothing was read for too long")
+
+
+async def _until_gone(websocket: WebSocket) -> None:
+    """Readers have nothing to say; what they say is dropped."""
+    while True:
+        message = await websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            return
+
+
+@router.get("/captions.sse", summary="Captions as server-sent events", response_class=StreamingResponse)
+async def events(
+    request: Request,
+    meeting: str,
+    after: Annotated[int | None, Query(description="Go on after the event of this number.")] = None,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> Response:
+    """The snapshot, then one event at a time, ``id`` its number (HTML Standard, section 9.2)."""
+    house, identity = house_of(request), MeetingId(meeting)
+    if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit():
+        after = int(last_event_id)
+    running = await _running(house, identity)
+    stream = _stream(running, after) if running is not None else _once(_sse(_json(await _past(house, identity))))
+    return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+async def _stream(running: RunningMeeting, after: int | None) -> AsyncIterator[str]:
+    snapshot = running.snapshot(after)
+    newest = running.feed.newest
+    yield f"retry: {_RETRY_MS}\n{_sse(_json(snapshot), newest)}"
+    async for batch in _with_heartbeats(running.feed.read(newest)):
+        yield "".join(_sse(reading.text, reading.sequence) for reading in batch) or ": still here\n\n"
+
+
+async def _with_heartbeats(batches: AsyncIterator[list[Reading]]) -> AsyncIterator[list[Reading]]:
+    """``batches``, and an empty one whenever none came for a while: proxies close what is silent."""
+    coming: asyncio.Future[list[Reading]] | None = None
+    try:
+        while True:
+            coming = coming or asyncio.ensure_future(anext(batches))
+            done, _ = await asyncio.wait({coming}, timeout=_HEARTBEAT)
+            if not done:
+                yield []
+                continue
+            batch, coming = coming.result(), None
+            yield batch
+    except StopAsyncIteration:
+        return
+    finally:
+        if coming is not None:
+            coming.cancel()
+
+
+@router.get("/captions.vtt", summary="Captions as a WebVTT document that grows", response_class=StreamingResponse)
+async def webvtt(request: Request, meeting: str) -> Response:
+    """Cues from the beginning on, each once its words are committed; after the meeting, the file."""
+    house, identity = house_of(request), MeetingId(meeting)
+    running = await _running(house, identity)
+    if running is not None:
+        return StreamingResponse(_growing(running), media_type="text/vtt", headers={"X-Accel-Buffering": "no"})
+    transcript = await house.store.transcript(identity)
+    text = await asyncio.to_thread(FORMATS["vtt"], transcript)
+    return Response(text, media_type="text/vtt")
+
+
+async def _growing(running: RunningMeeting) -> AsyncIterator[str]:
+    yield HEADER
+    document = GrowingDocument()
+    async for batch in running.feed.read(None):
+        if blocks := "".join(document.event(reading.event) for reading in batch):
+            yield blocks
+
+
+async def _once(text: str) -> AsyncIterator[str]:
+    yield text
+
+
+async def _running(house: House, meeting: MeetingId) -> RunningMeeting | None:
+    """The running meeting, which a reader starts too; None when it is over. Raises ``NotFound``."""
+    if found := house.meetings.running(meeting):
+        return found
+    if (await house.store.meeting(meeting)).ended_at is not None:
+        return None
+    return await house.meetings.of(meeting)
+
+
+async def _past(house: House, meeting: MeetingId) -> Event:
+    """The snapshot of a meeting that is over: all that was final in it."""
+    kept = await house.store.meeting(meeting)
+    people = {each.id: each.name for each in await house.store.participants(meeting)}
+    tracks = await house.store.tracks(meeting)
+    finals = await house.store.finals(meeting)
+
+    def event(number: int, final: Caption) -> dict[str, Any]:
+        owner = tracks.get(final.track)
+        named = {"participant": owner.id if owner else final.track, "speaker": owner.name if owner else ""}
+        stamped = {"type": "caption", "sequence": number, "meeting": meeting}
+        return stamped | caption_event(final, final.words[-1].end if final.words else 0.0) | named
+
+    return {
+        "type": "snapshot",
+        "meeting": meeting,
+        "sent_at": 0.0,
+        "sequence": len(finals),
+        "title": kept.title,
+        "state": "ended",
+        "paused": False,
+        "participants": [{"participant": name, "speaker": people[name], "present": False} for name in people],
+        "events": [event(number, final) for number, final in enumerate(finals, 1)],
+    }
+
+
+def _sse(text: str, number: int | None = None) -> str:
+    identity = "" if number is None else f"id: {number}\n"
+    return f"{identity}data: {text}\n\n"  # JSON on one line
+
+
+def _json(event: Event) -> str:
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,51 @@
+"""Opens a house: store, recogniser, running meetings, connections and jobs, each closed in the opposite order."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from api.access import Access, is_loopback
+from api.house import House
+from api.jobs import jobs_in_process
+from api.metrics import Metrics
+from api.sample import Sample
+from api.settings import Settings
+from api.tokens import Signer, secret_in
+from api.wiring import Recognition, check_languages, equipment, speech_detectors
+from media_gateway.webrtc import WhipPeers
+from pipeline.running import RunningMeetings
+from pipeline.store.objects import FolderObjects
+from pipeline.store.sql import SqlStore
+from pipeline.store.uploads import Uploads
+
+
+@asynccontextmanager
+async def open_house(settings: Settings, recognition: Recognition) -> AsyncIterator[House]:
+    """Everything is ready when it opens but the routes: nothing runs before the application starts it.
+
+    Raises ``InvalidSetting`` where the folder or the database of the settings cannot be used.
+    """
+    signer = Signer(secret_in(settings.home), settings.token_ttl)
+    store = await asyncio.to_thread(SqlStore.open, settings.database_url)
+    try:
+        metrics = Metrics()
+        async with recognition.batcher(metrics) as batcher:
+            objects, uploads = FolderObjects(settings.home / "objects"), Uploads(settings.home / "uploads")
+            loopback = is_loopback(settings.host)
+            yield House(
+                settings=settings,
+                store=store,
+                objects=objects,
+                uploads=uploads,
+                meetings=RunningMeetings(
+                    equipment(recognition, batcher, settings.languages, store, objects), settings.empty_after
+                ),
+                access=Access(store, signer, loopback=loopback),
+                metrics=metrics,
+                peers=WhipPeers(settings.ice_servers, loopback=loopback),
+                jobs=jobs_in_process(store, batcher, speech_detectors(), uploads, settings.languages),
+                sample=Sample(),
+                check_languages=lambda languages: check_languages(recognition.engine, languages),
+            )
+    finally:
+        await store.close()

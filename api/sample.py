@@ -1,0 +1,91 @@
+"""The sample conversation, replayed as participants of a meeting: for somebody who has no microphone at hand."""
+
+import asyncio
+import json
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from media_gateway.files import FileTap, Recording
+from pipeline.domain import MeetingId, Participant, ParticipantId
+from pipeline.errors import GreffierError, NotFound
+from pipeline.running import RunningMeeting
+
+_log = logging.getLogger("greffier.sample")
+
+_PLACES = (Path(__file__).parent / "sample", Path(__file__).parent.parent / "sample")
+"""Inside an installed package, and beside the packages of a checkout."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleVoice:
+    """One recording, spoken by ``name`` from ``start`` seconds on."""
+
+    name: str
+    path: Path
+    start: float
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    voices: tuple[SampleVoice, ...]
+    seconds: float
+
+
+def sample_folder() -> Path:
+    """Raises ``NotFound`` where it is not installed."""
+    for place in _PLACES:
+        if (place / "meeting.json").is_file():
+            return place
+    raise NotFound("the sample conversation is not installed with this Greffier; its source has it in sample/")
+
+
+def read_script() -> Script:
+    folder = sample_folder()
+    turns = json.loads((folder / "meeting.json").read_text(encoding="utf-8"))["tracks"]
+    voices = tuple(
+        SampleVoice(turn["participant"], folder / turn["file"], turn["start"], turn["language"]) for turn in turns
+    )
+    return Script(voices, max(voice.start + (Recording.open(voice.path).duration or 0.0) for voice in voices))
+
+
+@dataclass(slots=True)
+class Sample:
+    """Plays it in any number of meetings, in each once at a time: at most four tasks per meeting."""
+
+    _playing: dict[MeetingId, "asyncio.Task[None]"] = field(default_factory=dict)
+
+    async def play(self, meeting: RunningMeeting) -> Script:
+        """Sets the voices going and returns at once. Raises ``NotFound`` where there is no sample."""
+        script = await asyncio.to_thread(read_script)
+        name = meeting.meeting.id
+        if name not in self._playing:
+            self._playing[name] = playing = asyncio.create_task(self._play(meeting, script))
+            playing.add_done_callback(lambda _: self._playing.pop(name, None))
+        return script
+
+    async def close(self) -> None:
+        playing = [*self._playing.values()]
+        for task in playing:
+            task.cancel()
+        await asyncio.gather(*playing, return_exceptions=True)
+
+    @staticmethod
+    async def _play(meeting: RunningMeeting, script: Script) -> None:
+        began = meeting.now()
+        results = await asyncio.gather(
+            *(_speak(meeting, number, voice, began) for number, voice in enumerate(script.voices, 1)),
+            return_exceptions=True,
+        )
+        for failure in results:
+            if isinstance(failure, GreffierError):  # such as: the meeting is over
+                _log.info("sample.stopped", extra={"error": type(failure).__name__})
+            elif isinstance(failure, BaseException):
+                raise failure
+
+
+async def _speak(meeting: RunningMeeting, number: int, voice: SampleVoice, began: float) -> None:
+    participant = Participant(ParticipantId(f"sample-{number}"), voice.name)
+    track = await meeting.join(participant, (voice.language,))
+    await meeting.publish(FileTap(voice.path, track, meeting, start=began + voice.start), track)
