@@ -252,12 +252,13 @@ class _Listening:
 class RecordingJobs:
     """The transcription of recordings as durable work of a broker, which the caller chooses.
 
-    ``send`` never blocks. ``start`` and ``close`` run one worker thread in this process, so that recordings are
-    transcribed in the order of their upload.
+    After a retryable error it is tried again, first about ``retry_after`` seconds later. ``send`` never blocks.
+    ``start`` and ``close`` run one worker thread in this process, so that recordings keep the order of their upload.
     """
 
     broker: dramatiq.Broker
     transcription: Transcription
+    retry_after: float = 5.0
     _workers: list[dramatiq.Worker] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -267,9 +268,9 @@ class RecordingJobs:
             actor_name="transcribe_recording",
             # dramatiq's own limit is ten minutes, which a recording of some hours takes.
             time_limit=24 * 3600 * _MILLISECONDS,
-            retry_when=lambda retries, error: isinstance(error, Retry) and retries < _RETRIES,
-            min_backoff=5 * _MILLISECONDS,
-            max_backoff=60 * _MILLISECONDS,
+            retry_when=_may_retry,
+            min_backoff=round(self.retry_after * _MILLISECONDS),
+            max_backoff=round(self.retry_after * 10 * _MILLISECONDS),
             on_retry_exhausted=give_up.actor_name,
         )(self._transcribe)
 
@@ -303,3 +304,8 @@ class RecordingJobs:
 
     def _give_up(self, message: dict[str, Any], _: dict[str, Any]) -> None:
         self.transcription.give_up(RecordingId(message["args"][0]))
+
+
+def _may_retry(retries: int, error: BaseException) -> bool:
+    """What nobody foresaw is not tried again."""
+    return isinstance(error, Retry) and (isinstance(error.__cause__, Stopping) or retries < _RETRIES)
