@@ -34,7 +34,7 @@ class Fragment:
     username: str | None
 
 
-def checked_offer(sdp: str) -> Offer:
+def check_offer(sdp: str) -> Offer:
     """Raises ``InvalidInput`` that says what of the offer cannot be answered."""
     if len(sdp) > LONGEST_OFFER:
         raise InvalidInput(f"the offer is longer than {LONGEST_OFFER} characters")

@@ -24,7 +24,7 @@ from media_gateway.opus import OpusDecoder
 from media_gateway.outlet import Outlet
 from media_gateway.webrtc import seam
 from media_gateway.webrtc.channels import SERVED, ReadCaptions
-from media_gateway.webrtc.descriptions import Offer, checked_offer, finished_answer, read_fragment
+from media_gateway.webrtc.descriptions import Offer, check_offer, finished_answer, read_fragment
 from pipeline.domain import MeetingId, Track
 from pipeline.errors import InvalidInput
 from pipeline.ports import AudioSource
@@ -209,7 +209,7 @@ class WhipPeers:
 
     async def offer(self, sdp: str, hooks: PeerHooks) -> WhipPeer:
         """A new session, answered. Raises ``InvalidInput``."""
-        offer = checked_offer(sdp)
+        offer = check_offer(sdp)
         peer = WhipPeer(RTCPeerConnection(self._configuration), offer, hooks)
         try:
             await peer.negotiate(offer, loopback=self._loopback)
