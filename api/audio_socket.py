@@ -6,8 +6,9 @@
     server  {"type": "ready", "track": "..."}
     client  binary messages: PCM16 (little endian, mono), or one Opus packet each
 
-What is wrong closes the socket with a code and a reason (RFC 6455, section 7.4): 1003 text where binary belongs, 1007
-what is no sound or no hello, 1008 a token that does not allow this or a hello that does not come, 1009 too long a message.
+What is wrong closes the socket with a code and a reason (RFC 6455, section 7.4): 1003 for text where binary belongs,
+1007 for what is no sound or no hello, 1008 for a token that does not allow this or a hello that does not come, 1009 for
+too long a message.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """WHIP: browsers and encoders publish a participant's microphone (RFC 9725), and read captions on the same connection.
 
-Token of a participant as ``Authorization: Bearer``. Candidates may come with the offer or after it; the answer holds
-all of ours. ICE restarts are not understood: publish anew.
+The token of a participant comes as ``Authorization: Bearer``. Candidates may come with the offer or after it; our
+answer holds all of ours. ICE restarts are not understood: publish anew.
 """
 
 from typing import Annotated, Any
