@@ -1,4 +1,4 @@
-"""JSON with everything the transcript holds: every text with its origin, words with times, gaps, participants.
+"""JSON with everything the transcript holds: every text with its origin, words with times, gaps, pauses, participants.
 
 ::
 
@@ -15,12 +15,16 @@
         "text": str,
         "texts": [{"origin": str, "text": str, "words": [{"text": str, "start": s, "end": s, "confidence": number}]}]
       }],
-      "gaps": [{"track": str, "participant": id, "start": s, "end": s, "reason": str}]
+      "gaps": [{"track": str, "participant": id, "start": s, "end": s, "reason": str}],
+      "pauses": [{"start": s, "end": s | null}],
+      "cut": bool
     }
 
 Times are seconds of meeting time, to the millisecond. ``label`` is the name by which other formats tell participants
 apart. ``texts`` holds every text that the segment has, the best first; ``text`` and ``origin`` repeat that one. A word
-carries its own leading space. Words of a correction are timed by those it kept. Within a version keys are only added.
+carries its own leading space. Words of a correction are timed by those it kept. The ``end`` of a pause is null while it
+lasts; ``cut`` says that a session ended without being asked to, so that speech may be missing. Within a version keys
+are only added.
 """
 
 import json as standard
@@ -28,7 +32,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pipeline.domain import Gap, Segment, Transcript, Word
+from pipeline.domain import Gap, Pause, Segment, Transcript, Word
 from pipeline.export.event import seconds, word_fields
 from pipeline.export.names import everybody, speaker_names
 from pipeline.record.shares import has_text
@@ -52,6 +56,8 @@ def json(transcript: Transcript) -> str:
         "participants": [{"id": each, "name": people[each].name, "label": label} for each, label in names.items()],
         "segments": [_segment_fields(segment) for segment in transcript.segments],
         "gaps": [_gap_fields(gap) for gap in transcript.gaps],
+        "pauses": [_pause_fields(pause) for pause in transcript.pauses],
+        "cut": transcript.cut,
     }
     written = standard.dumps(document, ensure_ascii=False, allow_nan=False)
     # UTF-8 has no lone surrogates, JSON escapes do (RFC 8259, section 8.2).
@@ -96,3 +102,7 @@ def _gap_fields(gap: Gap) -> dict[str, object]:
         "end": seconds(gap.end),
         "reason": gap.reason,
     }
+
+
+def _pause_fields(pause: Pause) -> dict[str, object]:
+    return {"start": seconds(pause.start), "end": None if pause.end is None else seconds(pause.end)}

@@ -4,7 +4,7 @@ from itertools import chain
 
 import webvtt as library
 
-from pipeline.domain import Gap, Transcript
+from pipeline.domain import Gap, Pause, Transcript
 from pipeline.export.characters import one_line
 from pipeline.export.clock import exact
 from pipeline.export.cues import VoicedCue, voiced_cues
@@ -14,10 +14,13 @@ from pipeline.export.names import speaker_names
 def webvtt(transcript: Transcript) -> str:
     """``transcript`` as a WebVTT document; every cue stands in the voice span of its speaker.
 
-    A gap is a cue ``[inaudible]``, and a NOTE at the top that says its whole extent and reason.
+    A gap is a cue ``[inaudible]``, and a NOTE at the top that says its whole extent and reason. Pauses, and that the
+    transcript was cut, are NOTEs there too.
     """
     names = speaker_names(transcript)
-    notes = [_note(gap, names[gap.participant.id]) for gap in transcript.gaps]
+    notes = ["cut: a session ended without being asked to, speech may be missing"] if transcript.cut else []
+    notes += (_note(gap, names[gap.participant.id]) for gap in transcript.gaps)
+    notes += map(_pause_note, transcript.pauses)
     document = library.WebVTT(captions=[_block(voiced) for voiced in voiced_cues(transcript)], header_comments=notes)
     return f"{document.content.rstrip()}\n"
 
@@ -39,3 +42,7 @@ def _note(gap: Gap, name: str) -> str:
     # A comment holds no "-->" (WebVTT, section 4.1).
     note = f"gap from {exact(gap.start)} to {exact(gap.end)}, {one_line(gap.reason)}: {name}"
     return note.replace("-->", "-- >")
+
+
+def _pause_note(pause: Pause) -> str:
+    return f"pause from {exact(pause.start)}" + ("" if pause.end is None else f" to {exact(pause.end)}")

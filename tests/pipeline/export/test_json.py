@@ -3,6 +3,7 @@ import json as standard
 import pytest
 from hypothesis import given, settings
 
+from pipeline.domain import Pause
 from pipeline.export import json as module
 from pipeline.export.json import SCHEMA, VERSION, json
 from pipeline.record.texts import text_of
@@ -18,6 +19,8 @@ def test_an_empty_transcript_is_a_valid_document():
         "participants": [],
         "segments": [],
         "gaps": [],
+        "pauses": [],
+        "cut": False,
     }
 
 
@@ -64,6 +67,12 @@ def test_participants_of_one_name_have_labels_of_their_own_and_gaps_their_reason
     ]
 
 
+def test_pauses_have_no_end_while_they_last_and_a_cut_transcript_says_so():
+    document = standard.loads(json(transcript(pauses=(Pause(1, 2.00049), Pause(3)), cut=True)))
+    assert document["pauses"] == [{"start": 1.0, "end": 2.0}, {"start": 3.0, "end": None}]
+    assert document["cut"] is True
+
+
 def test_a_lone_surrogate_is_escaped_so_that_the_document_is_utf_8():
     document = json(transcript(segment("u", "a\ud83db", 0, 1)))
     assert standard.loads(document.encode("utf-8"))["segments"][0]["text"] == "a\ud83db"
@@ -75,7 +84,7 @@ def test_a_time_that_is_no_number_is_refused():
 
 
 def test_every_key_is_in_the_documented_schema():
-    spoken = transcript(segment("u", "oui", 0, 1, correction="Oui"), gaps=(gap(2, 3),))
+    spoken = transcript(segment("u", "oui", 0, 1, correction="Oui"), gaps=(gap(2, 3),), pauses=(Pause(4),))
 
     def keys(value):
         if isinstance(value, dict):
@@ -96,3 +105,4 @@ def test_documents_hold_the_text_of_every_segment(meeting):
         assert {text["origin"] for text in each["texts"]} >= {"caption"}
         assert each["texts"][0]["text"] == each["text"]
     assert len(document["gaps"]) == len(meeting.gaps)
+    assert len(document["pauses"]) == len(meeting.pauses)

@@ -3,6 +3,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from markdown_it import MarkdownIt
 
+from pipeline.domain import Pause
 from pipeline.export.characters import one_line
 from pipeline.export.markdown import escaped, markdown
 from tests.pipeline.record.samples import ANNE, BILAL, HARD_TEXT, gap, segment, transcript
@@ -33,6 +34,14 @@ def test_participants_turns_and_gaps_are_written_with_their_times():
         "**Anne** (00:00)  \nOui.\n\n"
         "**Anne** (00:05)  \n*\\[inaudible\\] 00:05–01:05 (overload)*\n\n"
         "**Bilal** (01:02)  \nNon.\n"
+    )
+
+
+def test_pauses_stand_between_turns_and_a_cut_transcript_says_so_first():
+    spoken = [segment("a", "Oui.", 0, 1), segment("b", "Non.", 3, 4)]
+    assert markdown(transcript(*spoken, title="Point", pauses=(Pause(2),), cut=True)) == (
+        "# Point\n\n*\\[interruption\\]*\n\n## Participants\n\n- Anne\n\n## Transcription\n\n"
+        "**Anne** (00:00)  \nOui.\n\n*\\[pause\\] 00:02–*\n\n**Anne** (00:03)  \nNon.\n"
     )
 
 

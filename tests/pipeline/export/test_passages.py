@@ -1,11 +1,16 @@
-from pipeline.domain import Turn
-from pipeline.export.passages import gap_text, passages, turn_text
+from pipeline.domain import Pause, Turn
+from pipeline.export.passages import gap_text, passages, pause_text, turn_text
 from tests.pipeline.record.samples import ANNE, gap, segment, transcript
 
 
-def test_turns_and_gaps_are_read_in_order_of_their_start():
-    spoken = transcript(segment("a", "oui", 0, 1), segment("b", "non", 9, 10), gaps=(gap(5, 6),))
-    assert [type(each).__name__ for each in passages(spoken)] == ["Turn", "Gap", "Turn"]
+def test_turns_gaps_and_pauses_are_read_in_order_of_their_start():
+    spoken = transcript(segment("a", "oui", 0, 1), segment("b", "non", 9, 10), gaps=(gap(5, 6),), pauses=(Pause(7),))
+    assert [type(each).__name__ for each in passages(spoken)] == ["Turn", "Gap", "Pause", "Turn"]
+
+
+def test_a_pause_says_its_extent_and_has_no_end_while_it_lasts():
+    assert pause_text(Pause(5, 65)) == "[pause] 00:05–01:05"
+    assert pause_text(Pause(5)) == "[pause] 00:05–"
 
 
 def test_a_turn_of_nothing_but_control_characters_is_not_read():

@@ -3,6 +3,7 @@ import io
 import webvtt as library
 from hypothesis import given, settings
 
+from pipeline.domain import Pause
 from pipeline.export.cues import voiced_cues
 from pipeline.export.srt import srt
 from tests.pipeline.record.samples import BILAL, OTHER_ANNE, segment, transcript, transcripts
@@ -19,6 +20,10 @@ def test_blocks_are_numbered_with_comma_times_and_names_at_each_turn():
         "2\n00:00:02,000 --> 00:00:03,000\nBilal: Non.\n\n"
         "3\n00:00:04,000 --> 00:00:05,000\nAnne (2): Si.\n"
     )
+
+
+def test_pauses_and_a_cut_are_not_shown():
+    assert srt(transcript(pauses=(Pause(1, 100),), cut=True)) == ""
 
 
 def test_an_arrow_in_the_text_is_never_read_as_times():

@@ -4,7 +4,7 @@ import re
 import webvtt as library
 from hypothesis import given, settings
 
-from pipeline.domain import Participant, ParticipantId
+from pipeline.domain import Participant, ParticipantId, Pause
 from pipeline.export.cues import voiced_cues
 from pipeline.export.webvtt import webvtt
 from tests.pipeline.record.samples import gap, segment, transcript, transcripts
@@ -51,6 +51,14 @@ def test_a_gap_is_a_cue_and_a_note_with_its_whole_extent():
     assert document == (
         "WEBVTT\n\nNOTE gap from 00:00:01.000 to 00:01:40.000, a --- > b: Anne\n\n"
         "gap-1\n00:00:01.000 --> 00:00:08.000\n<v Anne>[inaudible]\n"
+    )
+
+
+def test_pauses_and_a_cut_are_notes_and_no_cues():
+    document = webvtt(transcript(pauses=(Pause(1, 100), Pause(200)), cut=True))
+    assert document == (
+        "WEBVTT\n\nNOTE cut: a session ended without being asked to, speech may be missing\n\n"
+        "NOTE pause from 00:00:01.000 to 00:01:40.000\n\nNOTE pause from 00:03:20.000\n"
     )
 
 

@@ -8,6 +8,7 @@ from pipeline.domain import (
     MeetingId,
     Participant,
     ParticipantId,
+    Pause,
     RecordText,
     Segment,
     SegmentId,
@@ -71,8 +72,12 @@ def segment(
     )
 
 
-def transcript(*segments: Segment, gaps: tuple[Gap, ...] = (), title: str = "") -> Transcript:
-    return Transcript(MEETING, tuple(sorted(segments, key=lambda each: each.start)), gaps, title)
+def transcript(
+    *segments: Segment, gaps: tuple[Gap, ...] = (), title: str = "", pauses: tuple[Pause, ...] = (), cut: bool = False
+) -> Transcript:
+    return Transcript(
+        MEETING, tuple(sorted(segments, key=lambda each: each.start)), gaps, title, pauses=pauses, cut=cut
+    )
 
 
 HARD_TEXT = st.text(
@@ -90,7 +95,7 @@ TEXT = st.one_of(
 
 @st.composite
 def transcripts(draw: st.DrawFn) -> Transcript:
-    """Meetings of three participants, two of one name, with any text, any overlap and any gap."""
+    """Meetings of three participants, two of one name, with any text, overlap, gap and pause."""
     segments = []
     for number in range(draw(st.integers(0, 5))):
         start = draw(st.floats(0, 40, width=32))
@@ -104,4 +109,8 @@ def transcripts(draw: st.DrawFn) -> Transcript:
         gap(start, start + draw(st.sampled_from([0.02, 2.0, 60.0])), draw(st.sampled_from([ANNE, BILAL])))
         for start in draw(st.lists(st.floats(0, 40, width=32), max_size=2))
     ]
-    return transcript(*segments, gaps=tuple(gaps), title=draw(HARD_TEXT))
+    pauses = [
+        Pause(start, draw(st.sampled_from([None, start + 3.0])))
+        for start in draw(st.lists(st.floats(0, 40), max_size=2))
+    ]
+    return transcript(*segments, gaps=tuple(gaps), title=draw(HARD_TEXT), pauses=tuple(pauses), cut=draw(st.booleans()))

@@ -1,3 +1,4 @@
+from pipeline.domain import Pause
 from pipeline.record.turns import LONG_SILENCE_S, turns
 from tests.pipeline.record.samples import ANNE, BILAL, gap, segment, transcript
 
@@ -31,6 +32,13 @@ def test_a_gap_of_the_same_participant_splits_a_turn():
     assert ids(*spoken, gaps=(gap(1.5, 2.5),)) == [["a"], ["b"]]
     assert ids(*spoken, gaps=(gap(1.5, 2.5, BILAL),)) == [["a", "b"]]
     assert ids(*spoken, gaps=(gap(3.5, 5),)) == [["a", "b"]]
+
+
+def test_a_pause_splits_everybodys_turns():
+    spoken = [segment("a", "oui", 0, 1), segment("b", "non", 3, 4)]
+    for pause, expected in ((Pause(1.5, 2.5), [["a"], ["b"]]), (Pause(4), [["a", "b"]])):
+        found = turns(transcript(*spoken, pauses=(pause,)))
+        assert [[each.id for each in turn.segments] for turn in found] == expected
 
 
 def test_a_segment_without_text_neither_shows_nor_splits():
