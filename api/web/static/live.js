@@ -1,0 +1,309 @@
+// The live page: join, read, speak, and what concerns everybody in the meeting.
+
+import { Announcer } from "./announcer.js";
+import { CaptionList } from "./captions.js";
+import { Feed } from "./feed.js";
+import { announces } from "./look.js";
+import { Microphone } from "./microphone.js";
+import { Notices } from "./notices.js";
+import { People } from "./people.js";
+import { ask, showRefusal } from "./server.js";
+import { say } from "./words.js";
+
+const at = (id) => document.getElementById(id);
+const meeting = at("meeting").dataset.meeting;
+const base = `/api/v1/meetings/${meeting}`;
+const SOLVED_BY = { delayed: "in_time", engine_down: "engine_up", not_kept: "kept" };
+const HAPPENED = new Set(["cut", "sound_lost"]);
+const LEVEL_EVERY = 100;
+
+const notices = new Notices(at("notices"));
+const people = new People(at("people"));
+const captions = new CaptionList(at("scroll"), at("captions"), at("empty"), at("newest"), people);
+const announcer = new Announcer(at("announcer"), announces);
+const feed = new Feed(socketAddress, read, (connected) => notices.set("lost", !connected));
+const microphone = new Microphone(join, heardBack, microphoneChanged);
+
+let paused = false;
+let over = false;
+let cut = "cut" in at("meeting").dataset;
+let known = false; // whether a snapshot of the meeting has come since the WebSocket was opened
+let early = []; // what came back with the microphone before it
+let brought = false; // whether captions come with the microphone's own connection
+let joined = null; // {participant, token, expires_at, whip}
+let level = 0;
+
+// --- what comes from the meeting ----------------------------------------------------------------------------
+
+/** Where to read on. After a loss it is first asked what became of the meeting meanwhile. */
+async function socketAddress(cursor) {
+  if (cursor !== null) await askAfter();
+  const address = new URL(`${base}/captions.ws`, location);
+  address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+  if (cursor !== null) address.searchParams.set("after", cursor);
+  return address;
+}
+
+async function askAfter() {
+  const state = await ask("GET", base).catch((error) => {
+    if (error.status === 0 || error.status >= 500) throw error;
+    finish(error.status === 404 ? "deleted" : "signin");
+    throw error;
+  });
+  if (state.cut && !cut) notices.show("cut");
+  cut = state.cut;
+}
+
+/** Captions come with the microphone's own connection while it stands, else by WebSocket, which knows the meeting. */
+function chooseSource() {
+  if (over) return;
+  if (brought && known) {
+    feed.close();
+    notices.clear("lost");
+  } else {
+    feed.open();
+  }
+}
+
+function heardBack(event) {
+  if (known) feed.take(event);
+  else early.push(event);
+}
+
+function read(event) {
+  switch (event.type) {
+    case "snapshot":
+      snapshot(event);
+      break;
+    case "caption":
+      caption(event);
+      break;
+    case "participant":
+      people.know(event.participant, event.speaker, event.state !== "left");
+      if (event.state === "renamed") captions.rename(event.participant, event.speaker);
+      break;
+    case "notice":
+      notice(event.code);
+      break;
+    case "meeting":
+      title(event.title);
+      if (event.state === "ended") ended();
+  }
+}
+
+function snapshot({ title: named, state, paused: isPaused, participants, events }) {
+  title(named);
+  for (const { participant, speaker, present } of participants) people.know(participant, speaker, present);
+  captions.show(events.filter(({ type }) => type === "caption"));
+  setPaused(isPaused);
+  known = true;
+  for (const event of early.splice(0)) feed.take(event);
+  if (state === "ended") ended();
+  chooseSource();
+}
+
+function caption(event) {
+  const isNews = event.final && !captions.isFinal(event.utterance);
+  captions.show([event]);
+  if (isNews) announcer.finished(event);
+}
+
+function notice(code) {
+  if (code === "paused" || code === "resumed") setPaused(code === "paused");
+  else if (code in SOLVED_BY || HAPPENED.has(code)) notices.show(code);
+  else for (const [trouble, solved] of Object.entries(SOLVED_BY)) if (solved === code) notices.clear(trouble);
+}
+
+function title(text) {
+  if (!text) return;
+  at("title").textContent = text;
+  document.title = `${text} · Greffier`;
+}
+
+function setPaused(value) {
+  paused = value;
+  notices.set("paused", paused && !over);
+  at("state").textContent = say(over ? "script.state.ended" : paused ? "script.state.paused" : "script.state.open");
+  at("state").className = `badge ${over ? "" : paused ? "warn" : "live"}`;
+  const button = at("pause");
+  if (!button) return;
+  button.dataset.icon = paused ? "resume" : "pause";
+  button.querySelector("span").textContent = say(paused ? "script.resume" : "script.pause");
+}
+
+function ended() {
+  finish("ended", `/meetings/${meeting}/transcript`);
+}
+
+/** Nothing more comes: the meeting is over, or out of reach. */
+function finish(code, link) {
+  if (over) return;
+  over = true;
+  feed.close();
+  stopSpeaking();
+  for (const each of ["lost", "microphone", ...Object.keys(SOLVED_BY), "sample"]) notices.clear(each);
+  setPaused(false);
+  notices.show(code, link);
+  for (const id of ["microphone", "pause", "sample"]) if (at(id)) at(id).disabled = true;
+  for (const button of document.querySelectorAll('[data-opens="end-dialog"]')) button.disabled = true;
+  at("join").hidden = true;
+  mode();
+}
+
+// --- joining and the microphone -----------------------------------------------------------------------------
+
+function enter() {
+  if (!at("stage").hidden) return;
+  at("join").hidden = true;
+  at("stage").hidden = at("controls").hidden = false;
+  chooseSource();
+  mode();
+  at("captions-title").focus();
+}
+
+/** Joins, or joins again as the same participant when the token is old. */
+async function join() {
+  if (joined && new Date(joined.expires_at) - Date.now() > 60_000) return joined;
+  const { name, language } = at("speak").elements;
+  const key = `greffier.participant.${meeting}`;
+  const wanted = { name: name.value.trim(), mode: "publish", languages: language.value ? [language.value] : [] };
+  const id = joined?.participant ?? sessionStorage.getItem(key);
+  joined = await ask("POST", `${base}/participants`, id ? { ...wanted, id } : wanted);
+  sessionStorage.setItem(key, joined.participant);
+  people.me = joined.participant;
+  return joined;
+}
+
+async function speak() {
+  const { raw } = at("speak").elements;
+  at("speak-error").textContent = "";
+  try {
+    await microphone.start({ raw: raw.checked });
+  } catch (error) {
+    if (error.status === undefined) at("speak-error").textContent = error.message;
+    else showRefusal(at("speak-error"), error);
+    return false;
+  }
+  level = setInterval(() => (at("level").value = microphone.level()), LEVEL_EVERY);
+  return true;
+}
+
+function stopSpeaking() {
+  microphone.stop();
+  clearInterval(level);
+  notices.clear("microphone");
+}
+
+function microphoneChanged(state, brings) {
+  notices.set("microphone", state === "lost" && !over);
+  brought = brings;
+  chooseSource();
+  mode(state === "connecting");
+}
+
+function mode(connecting = false) {
+  const state = !microphone.wanted ? "read" : connecting ? "connecting" : microphone.muted ? "muted" : "speak";
+  at("mode").textContent = over || at("stage").hidden ? "" : say(`script.mode.${state}`);
+  const button = at("microphone");
+  if (!button) return;
+  button.dataset.icon = state === "speak" || state === "connecting" ? "microphone" : "muted";
+  const text = { read: "allow", muted: "on" }[state] ?? "off";
+  button.querySelector("span").textContent = say(`script.microphone.${text}`);
+  at("level").hidden = state === "read" || state === "muted";
+}
+
+at("read").addEventListener("click", enter);
+
+at("speak")?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const form = event.target;
+  const name = form.elements.name;
+  const missing = !name.value.trim();
+  name.setAttribute("aria-invalid", String(missing));
+  if (missing) {
+    at("speak-error").textContent = say("script.name.missing");
+    name.focus();
+    return;
+  }
+  remember(form);
+  const button = form.querySelector("button");
+  button.disabled = true;
+  if (await speak()) enter();
+  button.disabled = false;
+});
+
+at("microphone")?.addEventListener("click", async () => {
+  if (microphone.wanted) {
+    microphone.mute(!microphone.muted);
+    mode();
+  } else if (at("speak").elements.name.value.trim()) {
+    if (!(await speak())) at("controls-error").replaceChildren(...at("speak-error").cloneNode(true).childNodes);
+    mode();
+  } else {
+    // The name is asked for first.
+    at("join").hidden = false;
+    at("speak").elements.name.focus();
+  }
+});
+
+function remember(form) {
+  const { name, language, raw } = form.elements;
+  localStorage.setItem("greffier.me", JSON.stringify({ name: name.value, language: language.value, raw: raw.checked }));
+}
+
+if (at("speak")) {
+  const { name, language, raw } = at("speak").elements;
+  const me = JSON.parse(localStorage.getItem("greffier.me") ?? "{}");
+  [name.value, language.value, raw.checked] = [me.name ?? "", me.language ?? "", me.raw ?? false];
+}
+
+// --- for everybody --------------------------------------------------------------------------------------------
+
+async function act(button, what) {
+  at("controls-error").textContent = "";
+  button.disabled = true;
+  try {
+    return await what();
+  } catch (error) {
+    showRefusal(at("controls-error"), error);
+    return undefined;
+  } finally {
+    button.disabled = over;
+  }
+}
+
+at("pause")?.addEventListener("click", (event) =>
+  act(event.currentTarget, () => ask(paused ? "DELETE" : "PUT", `${base}/pause`)),
+);
+
+at("sample")?.addEventListener("click", (event) =>
+  act(event.currentTarget, async () => {
+    const { seconds } = await ask("POST", `${base}/sample`);
+    notices.show("sample");
+    setTimeout(() => notices.clear("sample"), seconds * 1000);
+  }),
+);
+
+at("end-form")?.addEventListener("submit", async (event) => {
+  if (event.submitter.value !== "end") return;
+  await act(document.querySelector('[data-opens="end-dialog"]'), () => ask("POST", `${base}/end`));
+});
+
+at("leave").addEventListener("click", () => {
+  stopSpeaking();
+  feed.close();
+  location.assign("/");
+});
+
+at("share").addEventListener("click", async () => {
+  const address = location.origin + location.pathname;
+  try {
+    await navigator.clipboard.writeText(address);
+    document.getElementById("said").textContent = say("script.shared");
+  } catch {
+    prompt(say("script.share.prompt"), address);
+  }
+});
+
+// A page that goes away hangs up, so that the others are told at once.
+addEventListener("pagehide", () => microphone.stop());

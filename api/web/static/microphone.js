@@ -1,0 +1,208 @@
+// One participant's microphone, published by WHIP (RFC 9725), with captions back on a data channel of the same
+// connection. It connects again by itself until it is stopped.
+
+import { Refused, refusal } from "./server.js";
+import { say } from "./words.js";
+
+const GATHERING = 2_000; // after so long the offer goes with the candidates there are
+const FIRST_WAIT = 500;
+const LONGEST_WAIT = 5_000;
+const DISCONNECTED = 3_000; // a connection that is lost for so long is made anew
+
+export class Microphone {
+  #join;
+  #read;
+  #tell;
+  #stream = null;
+  #connection = null;
+  #resource = null;
+  #token = null;
+  #wait = FIRST_WAIT;
+  #timer = 0;
+  #meter = null;
+  #brings = false;
+
+  /**
+   * `join()` promises {whip, token}; `read(event)` takes what comes on the data channel; `tell(state)` is told
+   * "connecting", "connected" or "lost", and whether captions come this way now.
+   */
+  constructor(join, read, tell) {
+    [this.#join, this.#read, this.#tell] = [join, read, tell];
+  }
+
+  get wanted() {
+    return this.#stream !== null;
+  }
+
+  get muted() {
+    return this.#stream !== null && !this.#track.enabled;
+  }
+
+  get #track() {
+    return this.#stream.getAudioTracks()[0];
+  }
+
+  /** Asks for the microphone and publishes it. Throws an `Error` that says what to do, or `Refused`. */
+  async start({ raw }) {
+    const stream = await listen(raw);
+    this.#stream = stream;
+    try {
+      await this.#connect();
+    } catch (error) {
+      if (error.status !== 0) {
+        this.stop();
+        throw error;
+      }
+      this.#again();
+    }
+  }
+
+  mute(muted) {
+    this.#track.enabled = !muted;
+  }
+
+  /** How loud the microphone is, from 0 to 1. */
+  level() {
+    if (!this.#stream || this.muted) return 0;
+    this.#meter ??= meterOf(this.#stream);
+    return this.#meter();
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
+    this.#hangUp();
+    this.#stream?.getTracks().forEach((track) => track.stop());
+    this.#stream = null;
+    this.#meter = null;
+  }
+
+  async #connect() {
+    this.#say("connecting");
+    const { whip, token } = await this.#join();
+    this.#token = token;
+    const connection = new RTCPeerConnection({ iceServers: await iceServers(whip, token) });
+    this.#connection = connection;
+    connection.addTransceiver(this.#track, { direction: "sendonly", streams: [this.#stream] });
+    this.#open(connection.createDataChannel("captions"), connection);
+    connection.onconnectionstatechange = () => this.#changed(connection);
+    await connection.setLocalDescription();
+    await gathered(connection);
+    await this.#offer(whip, connection);
+  }
+
+  async #offer(whip, connection) {
+    const headers = { "Content-Type": "application/sdp", Authorization: `Bearer ${this.#token}` };
+    const answer = await fetch(whip, { method: "POST", headers, body: connection.localDescription.sdp }).catch(() => {
+      throw new Refused(0, say("script.offline"));
+    });
+    if (!answer.ok) throw await refusal(answer);
+    const sdp = await answer.text();
+    if (this.#connection !== connection) return;
+    this.#resource = new URL(answer.headers.get("Location"), answer.url).href;
+    await connection.setRemoteDescription({ type: "answer", sdp });
+  }
+
+  #open(channel, connection) {
+    channel.onmessage = ({ data }) => this.#read(JSON.parse(data));
+    channel.onopen = () => {
+      if (this.#connection !== connection) return;
+      this.#brings = true;
+      this.#say("connected");
+    };
+    channel.onclose = () => this.#connection === connection && this.#lost(connection);
+  }
+
+  #changed(connection) {
+    if (this.#connection !== connection) return;
+    switch (connection.connectionState) {
+      case "connected":
+        this.#wait = FIRST_WAIT;
+        this.#say("connected");
+        break;
+      case "disconnected":
+        setTimeout(() => connection.connectionState === "disconnected" && this.#lost(connection), DISCONNECTED);
+        break;
+      case "failed":
+      case "closed":
+        this.#lost(connection);
+    }
+  }
+
+  #lost(connection) {
+    if (this.#connection !== connection) return;
+    this.#hangUp();
+    this.#again();
+  }
+
+  #again() {
+    if (!this.#stream) return;
+    this.#say("lost");
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(async () => {
+      try {
+        await this.#connect();
+      } catch {
+        this.#hangUp();
+        this.#again();
+      }
+    }, this.#wait);
+    this.#wait = Math.min(this.#wait * 2, LONGEST_WAIT);
+  }
+
+  #say(state) {
+    this.#tell(state, this.#brings);
+  }
+
+  #hangUp() {
+    const [connection, resource] = [this.#connection, this.#resource];
+    this.#connection = this.#resource = null;
+    this.#brings = false;
+    connection?.close();
+    const headers = { Authorization: `Bearer ${this.#token}` };
+    if (resource) fetch(resource, { method: "DELETE", headers, keepalive: true }).catch(() => {});
+  }
+}
+
+/** The sound of the microphone; `raw` as it is, else with the browser's echo and noise reduction. */
+async function listen(raw) {
+  if (!navigator.mediaDevices) throw new Error(say("script.microphone.unsafe"));
+  const wanted = { echoCancellation: !raw, noiseSuppression: !raw, autoGainControl: !raw, channelCount: 1 };
+  try {
+    return await navigator.mediaDevices.getUserMedia({ audio: wanted });
+  } catch (error) {
+    const none = ["NotFoundError", "OverconstrainedError", "NotReadableError"].includes(error.name);
+    throw new Error(say(none ? "script.microphone.none" : "script.microphone.refused"));
+  }
+}
+
+/** The server's STUN and TURN servers, from its Link headers (RFC 9725, section 4.6). */
+async function iceServers(whip, token) {
+  const answer = await fetch(whip, { method: "OPTIONS", headers: { Authorization: `Bearer ${token}` } }).catch(() => null);
+  const links = answer?.headers.get("Link") ?? "";
+  const found = links.matchAll(/<((?:stun|turns?):[^>]+)>((?:\s*;\s*[\w-]+="[^"]*")*)/g);
+  return Array.from(found, ([, urls, parameters]) => {
+    const named = Object.fromEntries(Array.from(parameters.matchAll(/([\w-]+)="([^"]*)"/g), ([, name, value]) => [name, value]));
+    return named.username ? { urls, username: named.username, credential: named.credential } : { urls };
+  });
+}
+
+function gathered(connection) {
+  if (connection.iceGatheringState === "complete") return Promise.resolve();
+  return new Promise((done) => {
+    setTimeout(done, GATHERING);
+    connection.addEventListener("icegatheringstatechange", () => connection.iceGatheringState === "complete" && done());
+  });
+}
+
+function meterOf(stream) {
+  const context = new AudioContext();
+  const analyser = context.createAnalyser();
+  context.createMediaStreamSource(stream).connect(analyser);
+  const samples = new Float32Array(analyser.fftSize);
+  return () => {
+    if (stream.getAudioTracks()[0]?.readyState !== "live") context.close();
+    analyser.getFloatTimeDomainData(samples);
+    const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length;
+    return Math.min(1, Math.max(0, (20 * Math.log10(Math.sqrt(power) + 1e-6) + 60) / 60));
+  };
+}

@@ -1,0 +1,58 @@
+// Requests to this server's API with the session of the page, or with the token of a participant.
+
+import { say } from "./words.js";
+
+const csrf = document.querySelector('meta[name="csrf-token"]').content;
+
+/** What the server refused, in its words (RFC 9457); status 0 when it did not answer. */
+export class Refused extends Error {
+  constructor(status, detail) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+/** The answer as JSON, null when it has none. `token` replaces the session of the page. Throws `Refused`. */
+export async function ask(method, path, body, { token, keepalive = false } = {}) {
+  const headers = token ? { Authorization: `Bearer ${token}` } : { "X-CSRF-Token": csrf };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let answer;
+  try {
+    answer = await fetch(path, { method, headers, keepalive, body: body === undefined ? undefined : JSON.stringify(body) });
+  } catch {
+    throw new Refused(0, say("script.offline"));
+  }
+  if (!answer.ok) throw await refusal(answer);
+  return answer.headers.get("content-type")?.includes("json") ? answer.json() : null;
+}
+
+export async function refusal(answer) {
+  const problem = await answer.json().catch(() => ({}));
+  return new Refused(answer.status, problem.detail ?? answer.statusText);
+}
+
+/** Sends a file and tells how much of it is sent, from 0 to 1. Throws `Refused`. */
+export function upload(path, form, progress) {
+  return new Promise((done, failed) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", path);
+    request.setRequestHeader("X-CSRF-Token", csrf);
+    request.responseType = "json";
+    request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
+    request.onload = () => {
+      if (request.status < 300) done(request.response);
+      else failed(new Refused(request.status, request.response?.detail ?? request.statusText));
+    };
+    request.onerror = () => failed(new Refused(0, say("script.offline")));
+    request.send(form);
+  });
+}
+
+/** Says in `element` why something failed; the server's own words are English. */
+export function showRefusal(element, error) {
+  const [before, after] = say("script.failed", { why: "\u0000" }).split("\u0000");
+  const why = document.createElement("span");
+  why.textContent = error.message;
+  if (error.status) why.lang = "en";
+  element.replaceChildren(before, why, after);
+}
