@@ -5,11 +5,12 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, false, make_url
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, StatementError
 
 from pipeline.errors import GreffierError, InvalidInput, InvalidSetting, StorageFailed, StorageFull
+from pipeline.store import tables
 from pipeline.store.disk import explained
 from pipeline.store.migrations import migrate
 
@@ -49,12 +50,14 @@ def open_database(url: str) -> Engine:
             _make_file(parsed)
         with writing(engine).begin() as connection:
             migrate(connection)
+            # Deletes nothing, but is refused where the file may only be read.
+            connection.execute(tables.unfinished.delete().where(false()))
     except (DBAPIError, GreffierError) as error:
         engine.dispose()
         meaning = failure(error)
         if isinstance(meaning, StorageFull | InvalidSetting):
             raise meaning from error
-        raise InvalidSetting(f"{meaning}: name another database in {VARIABLE}") from error
+        raise InvalidSetting(str(meaning)) from error
     return engine
 
 
@@ -92,7 +95,7 @@ def _of_sqlite(error: sqlite3.Error) -> StorageFailed:
     if code == sqlite3.SQLITE_FULL:
         return StorageFull(f"there is no room left to keep meetings: free some ({VARIABLE}), what was kept is safe")
     reason = _REASONS.get(code, getattr(error, "sqlite_errorname", type(error).__name__))
-    return StorageFailed(f"the database cannot be used ({reason})")
+    return StorageFailed(f"the database cannot be used ({reason}): see {VARIABLE}")
 
 
 def _parsed(url: str) -> URL:

@@ -206,6 +206,7 @@ class SqlStore:
                     raise
                 raise meaning from error
 
+        self._writer.check()
         return await asyncio.get_running_loop().run_in_executor(self._readers, read)
 
 

@@ -45,7 +45,7 @@ class Writer:
     engine: Engine
     _queue: "queue.Queue[_Waiting | None]" = field(default_factory=lambda: queue.Queue(_MOST_WAITING))
     _thread: threading.Thread = field(init=False)
-    _closed: bool = False
+    closed: bool = False
 
     def __post_init__(self) -> None:
         self.engine = writing(self.engine)
@@ -56,8 +56,7 @@ class Writer:
         """What ``write`` returns, once it is committed; it may be run twice, the first time rolled back."""
         waiting = _Waiting(write, Future())
         while True:
-            if self._closed:
-                raise StorageFailed("the database is closed")
+            self.check()
             try:
                 self._queue.put_nowait(waiting)
                 break
@@ -66,10 +65,15 @@ class Writer:
         result: Result = await asyncio.wrap_future(waiting.done)
         return result
 
+    def check(self) -> None:
+        """Raises ``StorageFailed`` once it is closed."""
+        if self.closed:
+            raise StorageFailed("the database is closed")
+
     async def close(self) -> None:
         """Returns when everything that was waiting is committed."""
-        if not self._closed:
-            self._closed = True
+        if not self.closed:
+            self.closed = True
             await asyncio.to_thread(self._queue.put, None)
         await asyncio.to_thread(self._thread.join)
 

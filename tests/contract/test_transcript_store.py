@@ -1,0 +1,139 @@
+"""What every store of a meeting does; a store over another database joins the list when it exists."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.domain import Caption, Meeting, Participant, ParticipantId, Pause, TrackId, Transcript, UtteranceId
+from pipeline.ports import MeetingStore
+from pipeline.record.assemble import assemble
+from pipeline.store.memory import MemoryTranscriptStore
+from pipeline.store.sql import SqlStore
+from tests.pipeline.record.samples import MEETING, final, gap, record, words
+
+TRACK = TrackId("anne.1")
+ANNE = Participant(ParticipantId("anne"), "Anne")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A store and what can be read back from it."""
+
+    store: MeetingStore
+    transcript: Callable[[], Awaitable[Transcript]]
+    unfinished: Callable[[], Awaitable[list[Caption]]]
+
+
+def in_memory() -> Kept:
+    store = MemoryTranscriptStore()
+
+    async def transcript() -> Transcript:
+        assembled = assemble(MEETING, {TRACK: ANNE}, store.finals.values(), store.records, store.gaps)
+        return replace(assembled, pauses=tuple(store.pauses.values()))
+
+    async def unfinished() -> list[Caption]:
+        return list(store.unfinished.values())
+
+    return Kept(store, transcript, unfinished)
+
+
+async def in_sql(store: SqlStore) -> Kept:
+    await store.create_meeting(Meeting(MEETING, "", 0.0))
+    await store.add_participant(MEETING, ANNE)
+    assert await store.next_track(MEETING, ANNE.id) == TRACK
+
+    async def unfinished() -> list[Caption]:
+        return (await store.unfinished()).get(MEETING, [])
+
+    return Kept(store.for_meeting(MEETING), lambda: store.transcript(MEETING), unfinished)
+
+
+@pytest.fixture(params=["memory", "sql"])
+async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Kept]:
+    if request.param == "memory":
+        yield in_memory()
+        return
+    store = SqlStore.open(f"sqlite:///{tmp_path}/greffier.db")
+    yield await in_sql(store)
+    await store.close()
+
+
+def said(utterance: str, text: str, start: float, end: float, revision: int = 1) -> Caption:
+    return replace(final(utterance, text, start, end, revision=revision), track=TRACK)
+
+
+def begun(utterance: str, text: str, start: float, end: float, revision: int = 1) -> Caption:
+    return replace(said(utterance, text, start, end, revision), final=False)
+
+
+async def test_a_final_is_kept_with_every_word_as_it_was_given(kept: Kept) -> None:
+    caption = said("u", "l’année dernière — déjà 今天 🎉", 1.25, 3.1000000000000001)
+    await kept.store.keep_final(caption)
+    (segment,) = (await kept.transcript()).segments
+    assert (segment.id, segment.track, segment.participant, segment.language) == ("u", TRACK, ANNE, "fr")
+    assert segment.caption == caption.words
+
+
+async def test_a_second_final_of_an_utterance_is_ignored(kept: Kept) -> None:
+    await kept.store.keep_final(said("u", "premier", 0, 1))
+    await kept.store.keep_final(said("u", "second", 0, 1, revision=9))
+    (segment,) = (await kept.transcript()).segments
+    assert segment.caption == words("premier", 0, 1)
+
+
+async def test_the_record_text_given_last_counts(kept: Kept) -> None:
+    await kept.store.keep_final(said("u", "bonjour", 0, 1))
+    for text in ("Bonjour.", "Bonjour !"):
+        await kept.store.keep_record(replace(record("u", text, 0, 1), track=TRACK))
+    (segment,) = (await kept.transcript()).segments
+    assert segment.record == words("Bonjour !", 0, 1)
+
+
+async def test_gaps_are_kept(kept: Kept) -> None:
+    marked = replace(gap(1.0, 2.5, ANNE), track=TRACK)
+    await kept.store.keep_gap(marked)
+    assert (await kept.transcript()).gaps == (marked,)
+
+
+async def test_an_unfinished_utterance_holds_its_newest_committed_words(kept: Kept) -> None:
+    await kept.store.keep_open([begun("u", "nous", 0, 1), begun("v", "oui", 0, 1)])
+    newest = replace(begun("u", "nous allons", 0, 2, revision=4), tail=words("peut-être", 2, 3), lag=1.5)
+    await kept.store.keep_open([newest])
+    held = {caption.utterance: caption for caption in await kept.unfinished()}
+    assert held == {"u": replace(newest, tail=(), lag=0.0), "v": begun("v", "oui", 0, 1)}
+    assert (await kept.transcript()).segments == ()
+
+
+async def test_a_final_ends_what_is_unfinished_of_its_utterance_only(kept: Kept) -> None:
+    await kept.store.keep_open([begun("u", "nous", 0, 1), begun("v", "oui", 0, 1)])
+    await kept.store.keep_final(said("u", "nous allons", 0, 2, revision=5))
+    assert [caption.utterance for caption in await kept.unfinished()] == ["v"]
+
+
+async def test_nothing_is_unfinished_after_its_final(kept: Kept) -> None:
+    await kept.store.keep_final(said("u", "nous allons", 0, 2, revision=5))
+    await kept.store.keep_open([begun("u", "nous", 0, 1, revision=4)])
+    assert await kept.unfinished() == []
+
+
+async def test_nothing_unfinished_to_keep_is_no_error(kept: Kept) -> None:
+    await kept.store.keep_open([])
+    assert await kept.unfinished() == []
+
+
+async def test_a_pause_is_kept_when_it_begins_and_again_when_it_ends(kept: Kept) -> None:
+    await kept.store.keep_pause(Pause(3.3))
+    assert (await kept.transcript()).pauses == (Pause(3.3),)
+    await kept.store.keep_pause(Pause(3.3, 7.25))
+    await kept.store.keep_pause(Pause(9.0))
+    assert (await kept.transcript()).pauses == (Pause(3.3, 7.25), Pause(9.0))
+
+
+async def test_an_utterance_without_words_may_be_kept(kept: Kept) -> None:
+    empty = Caption(TRACK, UtteranceId("u"), 1, True, "fr", ())
+    await kept.store.keep_open([replace(empty, final=False)])
+    await kept.store.keep_final(empty)
+    assert (await kept.transcript()).segments == ()
+    assert await kept.unfinished() == []
