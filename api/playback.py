@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from pipeline.domain import Caption, Meeting, MeetingId, Participant, TrackId
@@ -42,7 +42,9 @@ class Playback:
     has every final by the time it says that the meeting ended.
     """
 
-    def __init__(self, meeting: Meeting, store: Store, meetings: RunningOnes, hold_back: float) -> None:
+    def __init__(
+        self, meeting: Meeting, store: Store, meetings: RunningOnes, hold_back: float, wall: Callable[[], float]
+    ) -> None:
         self.meeting = meeting
         self.subtitles = Subtitles(hold_back)
         self.listed = 0
@@ -50,6 +52,7 @@ class Playback:
         self._store = store
         self._meetings = meetings
         self._hold_back = hold_back
+        self._wall = wall
         self._cues = LiveCues()
         self._running: Running | None = None
         self._cursor: int | None = None
@@ -85,7 +88,7 @@ class Playback:
         return self._playlists[kind].text(self.listed, ended=self.subtitles.ended, token=token)
 
     def _now(self) -> float:
-        return self._running.now() if self._running else time.time() - self.meeting.created_at
+        return self._running.now() if self._running else self._wall() - self.meeting.created_at
 
     async def _read_feed(self, feed: EventFeed) -> None:
         readings = feed.history(self._cursor)
@@ -120,10 +123,13 @@ class Playback:
 class Playbacks:
     """The meetings that somebody plays now; those that nobody has asked for since ``UNUSED_S`` are dropped."""
 
-    def __init__(self, store: Store, meetings: RunningOnes, hold_back: float) -> None:
+    def __init__(
+        self, store: Store, meetings: RunningOnes, hold_back: float, wall: Callable[[], float] = time.time
+    ) -> None:
         self._store = store
         self._meetings = meetings
         self._hold_back = hold_back
+        self._wall = wall
         self._kept: dict[MeetingId, Playback] = {}
 
     async def of(self, meeting: MeetingId) -> Playback:
@@ -132,7 +138,7 @@ class Playbacks:
         self._kept = {name: each for name, each in self._kept.items() if now - each.used_at < UNUSED_S}
         if meeting not in self._kept:
             kept = await self._store.meeting(meeting)
-            self._kept.setdefault(meeting, Playback(kept, self._store, self._meetings, self._hold_back))
+            self._kept.setdefault(meeting, Playback(kept, self._store, self._meetings, self._hold_back, self._wall))
         playback = self._kept[meeting]
         playback.used_at = now
         return playback

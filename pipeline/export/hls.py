@@ -12,10 +12,11 @@ The rules, for running and ended meetings alike:
 So the place of a phrase follows from its words: whoever makes the segments again from the finals of the store, in this
 process or the next, gets the same ones, except where phrases took longer than ``COMMIT_S`` or somebody was renamed.
 
-Playlists are of type EVENT, so that who joins late can go back to the beginning.
+Playlists are of type EVENT, so that who joins late can go back to the beginning. Should a meeting stay open for more
+than ``MOST_SEGMENTS``, they list the last of them.
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from math import ceil
@@ -26,6 +27,7 @@ from pipeline.export.live_cues import LiveCue, moved_to
 
 SEGMENT_S = 2
 COMMIT_S = 2.0
+MOST_SEGMENTS = 12 * 3600 // SEGMENT_S
 
 AUDIO_RATE = 48_000
 AUDIO_FRAME = 1024
@@ -85,16 +87,10 @@ class MediaPlaylist:
     """A playlist that only grows; what was written once is kept. ``started_at`` is meeting time 0 on the wall clock."""
 
     def __init__(self, started_at: float, entry: Callable[[int], str], header: Iterable[str] = ()) -> None:
+        self._started_at = started_at
         self._entry = entry
-        at = datetime.fromtimestamp(started_at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        self._head = [
-            f"#EXT-X-TARGETDURATION:{SEGMENT_S}",
-            "#EXT-X-MEDIA-SEQUENCE:0",
-            "#EXT-X-PLAYLIST-TYPE:EVENT",
-            *header,
-            f"#EXT-X-PROGRAM-DATE-TIME:{at}",
-        ]
-        self._body = ""
+        self._header = tuple(header)
+        self._entries: deque[str] = deque(maxlen=MOST_SEGMENTS)
         self._count = 0
 
     def text(self, count: int, *, ended: bool, token: str | None = None) -> str:
@@ -102,13 +98,21 @@ class MediaPlaylist:
 
         The token of the reader stands in it once and its addresses name it: a long meeting has thousands of them.
         """
-        self._body += "".join(self._entry(number) for number in range(self._count, count))
+        first = max(0, count - MOST_SEGMENTS)
+        self._entries.extend(self._entry(number) for number in range(max(first, self._count), count))
         self._count = count
-        head = ["#EXTM3U", "#EXT-X-VERSION:7"]
+        version, define = "#EXT-X-VERSION:7", ""
         if token is not None:
             # Variables came with version 8; Safari and hls.js know them.
-            head = ["#EXTM3U", "#EXT-X-VERSION:8", f'#EXT-X-DEFINE:NAME="token",VALUE="{quote(token, safe="")}"']
-        text = "\n".join([*head, *self._head]) + "\n" + self._body + ("#EXT-X-ENDLIST\n" if ended else "")
+            version, define = "#EXT-X-VERSION:8", f'#EXT-X-DEFINE:NAME="token",VALUE="{quote(token, safe="")}"'
+        head = (
+            *("#EXTM3U", version, define, f"#EXT-X-TARGETDURATION:{SEGMENT_S}", f"#EXT-X-MEDIA-SEQUENCE:{first}"),
+            "" if first else "#EXT-X-PLAYLIST-TYPE:EVENT",  # of which nothing may be removed (4.3.3.5)
+            *self._header,
+            f"#EXT-X-PROGRAM-DATE-TIME:{_date(self._started_at + first * SEGMENT_S)}",
+        )
+        lines = "".join(f"{line}\n" for line in head if line)
+        text = lines + "".join(self._entries) + ("#EXT-X-ENDLIST\n" if ended else "")
         return text if token is not None else text.replace(_TOKEN, "")
 
 
@@ -137,6 +141,10 @@ def master_playlist(languages: tuple[str, ...], token: str | None = None) -> str
 def audio_frames_before(number: int) -> int:
     """Frames of sound before segment ``number``: two seconds are 93.75 of them, so three segments in four hold 94."""
     return ceil(number * SEGMENT_S * AUDIO_RATE / AUDIO_FRAME)
+
+
+def _date(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _audio_entry(number: int) -> str:

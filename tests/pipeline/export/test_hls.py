@@ -10,6 +10,7 @@ from pipeline.domain import Cue
 from pipeline.errors import NotFound
 from pipeline.export.hls import (
     COMMIT_S,
+    MOST_SEGMENTS,
     SEGMENT_S,
     Subtitles,
     audio_frames_before,
@@ -217,6 +218,17 @@ def test_playlists_keep_to_the_rules_of_rfc_8216():
         # Rounded, none is longer than the target (4.3.3.1); together they stay on the clock of meeting time.
         assert all(round(duration) <= SEGMENT_S for duration in durations)
         assert abs(sum(durations) - 5400 * SEGMENT_S) < 0.03
+
+
+def test_a_meeting_that_is_open_for_more_than_half_a_day_lists_the_last_of_its_segments():
+    for before in ((), (5,), (MOST_SEGMENTS,)):
+        playlist = subtitles_playlist(0)
+        for count in before:
+            playlist.text(count, ended=False)
+        text = playlist.text(MOST_SEGMENTS + 3, ended=False)
+        assert "#EXT-X-MEDIA-SEQUENCE:3\n" in text and "PLAYLIST-TYPE" not in text
+        assert "#EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:06.000Z\n" in text
+        assert addresses(text) == [f"subtitles/{number}.vtt" for number in range(3, MOST_SEGMENTS + 3)]
 
 
 def test_sound_lags_behind_meeting_time_by_less_than_a_frame():
