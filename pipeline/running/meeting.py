@@ -133,8 +133,11 @@ class RunningMeeting:
 
     @property
     def empty_for(self) -> float:
-        """Seconds without any source or reader."""
-        return self._equipment.steady() - self._occupied_at
+        """Seconds without any source or reader, as far as it was asked for; whoever counts asks often."""
+        now = self._equipment.steady()
+        if len(self._voices) or self.feed.readers:
+            self._occupied_at = now
+        return now - self._occupied_at
 
     def snapshot(self, after: int | None = None) -> Event:
         """What a reader who comes in needs first; its captions are those newer than ``after``, oldest first."""
@@ -312,8 +315,6 @@ class RunningMeeting:
             await self._voices.look(now)
             for code in self._watch.look(now, self._core.behind(now), self._session.failing):
                 self._telling.notice(code)
-            if len(self._voices) or self.feed.readers:
-                self._occupied_at = self._equipment.steady()
 
     async def _keep(self) -> None:
         while True:
