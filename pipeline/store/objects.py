@@ -29,7 +29,8 @@ class FolderObjects:
         """The file of ``key`` for what is written bit by bit, such as sound; its folder exists."""
         with _explained():
             path = self._path(key)
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # its owner alone reads what is below
+            path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
     async def put(self, key: str, content: bytes | BinaryIO) -> None:
