@@ -105,8 +105,10 @@ class TrackEdge:
 
     def stall(self) -> list[TrackEvent]:
         """No sound came for a while: speech under way ends, and what is missing when sound comes back was lost."""
-        self._cut_short = self.speaking
-        return self.close()
+        cut_short = self.speaking
+        events = self.close()
+        self._cut_short = cut_short
+        return events
 
     def _take(self, arrived: list[Run | Hole]) -> list[TrackEvent]:
         events: list[TrackEvent] = []
@@ -119,6 +121,7 @@ class TrackEdge:
 
     def _fill(self, run: Run, events: list[TrackEvent]) -> None:
         """Cuts sound into blocks of one detector frame."""
+        self._cut_short = False  # after a stall it went on where it stopped: the tap says that nothing was lost
         if self._filled == 0:
             self._position = run.start
         taken = 0

@@ -220,6 +220,22 @@ def test_a_track_that_stalls_mid_word_ends_its_speech_while_others_go_on() -> No
     assert AudioLost(NAME, 3.0, 4.5) in events
 
 
+def test_a_stall_after_which_the_sound_goes_on_where_it_stopped_is_no_loss() -> None:
+    """A microphone that was muted mid word: its tap gives a little silence, then what is said later."""
+    edge = MeetingEdge(LevelDetector)
+    other = Track(TrackId("other"), TRACK.participant)
+    events = edge.feed(TrackOpened(TRACK, 0.0)) + edge.feed(TrackOpened(other, 0.0))
+    talk, room = frames_of(said_at(2.0, 3.0)), frames_of(silence(6.0), "other")
+    for spoken, quiet in zip(talk, room, strict=True):
+        events += edge.feed(quiet)
+        if spoken.start == pytest.approx(4.5):
+            events += [passed for frame in frames_of(silence(1.0), start=3.0) for passed in edge.feed(frame)]
+        if not 3.0 <= spoken.start < 4.5:
+            events += edge.feed(spoken)
+    assert [start for start, _ in spans(events)] == [pytest.approx(at, abs=BLOCK) for at in (2.0, 4.5)]
+    assert [event for event in events if isinstance(event, AudioLost)] == []
+
+
 def test_a_tap_that_ends_without_closing_its_tracks_has_them_closed() -> None:
     edge = MeetingEdge(LevelDetector)
     edge.feed(TrackOpened(TRACK, 0.0))
