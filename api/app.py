@@ -41,14 +41,13 @@ def create_app(house: House) -> FastAPI:
         openapi_url="/api/v1/openapi.json",
         docs_url=None,  # its pages take their scripts from elsewhere
         redoc_url=None,
-        max_body_size=BODY_LIMIT,
         lifespan=_lifespan,
     )
     app.state.house = house
     install_problems(app)
     for name in _ROUTERS:
         if importlib.util.find_spec(name) is not None:
-            app.include_router(importlib.import_module(name).router)
+            app.include_router(importlib.import_module(name).router, max_body_size=BODY_LIMIT)
     if STATIC.is_dir():
         app.mount("/static", StaticFiles(directory=STATIC), name="static")
     if house.settings.origins:

@@ -6,6 +6,8 @@ import time
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.problems import MEDIA_TYPE, problem
+
 _log = logging.getLogger("greffier.api")
 
 _POLICY = "; ".join(
@@ -35,6 +37,10 @@ _HEADERS = {
 }
 
 
+_CONTENT_TOO_LARGE = 413
+_TOO_LARGE = bytes(problem(_CONTENT_TOO_LARGE, "the body of this request is larger than is taken here").body)
+
+
 class Envelope:
     """Outermost ASGI middleware. A WebSocket passes through it untouched but for the line in the log."""
 
@@ -56,12 +62,20 @@ class Envelope:
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.monotonic()
         status = 500
+        replacing = False
 
         async def sealed(message: Message) -> None:
-            nonlocal status
+            nonlocal status, replacing
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _seal(scope, MutableHeaders(scope=message))
+                headers = MutableHeaders(scope=message)
+                # The limit of a route answers by itself, in plain text and one piece.
+                replacing = status == _CONTENT_TOO_LARGE and not headers["content-type"].startswith(MEDIA_TYPE)
+                if replacing:
+                    headers["content-type"], headers["content-length"] = MEDIA_TYPE, str(len(_TOO_LARGE))
+                _seal(scope, headers)
+            elif replacing:
+                message = {"type": "http.response.body", "body": _TOO_LARGE}
             await send(message)
 
         try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from media_gateway.files import FileTap, Recording
-from pipeline.domain import MeetingId, Participant, ParticipantId
+from pipeline.domain import MeetingId, Participant, ParticipantId, Track
 from pipeline.errors import GreffierError, NotFound
 from pipeline.running import RunningMeeting
 
@@ -74,18 +74,16 @@ class Sample:
     @staticmethod
     async def _play(meeting: RunningMeeting, script: Script) -> None:
         began = meeting.now()
-        results = await asyncio.gather(
-            *(_speak(meeting, number, voice, began) for number, voice in enumerate(script.voices, 1)),
-            return_exceptions=True,
-        )
-        for failure in results:
-            if isinstance(failure, GreffierError):  # such as: the meeting is over
-                _log.info("sample.stopped", extra={"error": type(failure).__name__})
-            elif isinstance(failure, BaseException):
-                raise failure
+        try:
+            taps = [await _joined(meeting, number, voice, began) for number, voice in enumerate(script.voices, 1)]
+            async with asyncio.TaskGroup() as group:
+                for tap, track in taps:
+                    group.create_task(meeting.publish(tap, track))
+        except* GreffierError as failures:  # such as: the meeting is over
+            _log.info("sample.stopped", extra={"errors": [type(each).__name__ for each in failures.exceptions]})
 
 
-async def _speak(meeting: RunningMeeting, number: int, voice: SampleVoice, began: float) -> None:
+async def _joined(meeting: RunningMeeting, number: int, voice: SampleVoice, began: float) -> tuple[FileTap, Track]:
     participant = Participant(ParticipantId(f"sample-{number}"), voice.name)
     track = await meeting.join(participant, (voice.language,))
-    await meeting.publish(FileTap(voice.path, track, meeting, start=began + voice.start), track)
+    return FileTap(voice.path, track, meeting, start=began + voice.start), track

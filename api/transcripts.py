@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import unicodedata
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response, status
@@ -55,7 +56,9 @@ async def correct(request: Request, meeting: str, segment: str, wanted: Correcti
 
 def attachment(name: str) -> str:
     """A ``Content-Disposition`` (RFC 6266) with the name in ASCII, and as it is (RFC 8187) where that differs."""
-    name = re.sub(r'[/\\:*?"<>|\x00-\x1f]+', " ", name).strip()
-    plain = re.sub(r"[^A-Za-z0-9 ._-]+", "_", name)
+    name = " ".join(re.sub(r'[/\\:*?"<>|\x00-\x1f]+', " ", name).split())
+    apart = unicodedata.normalize("NFKD", name)
+    plain = re.sub(r"[^A-Za-z0-9 ._-]+", "", apart).strip()
+    plain = f"meeting{plain}" if plain.startswith(".") else plain
     exact = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='')}"
     return f'attachment; filename="{plain}"{exact}'

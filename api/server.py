@@ -1,0 +1,97 @@
+"""The server of one process: uvicorn around the application, from the first line on the terminal to the last."""
+
+import asyncio
+import logging
+import signal
+import socket
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+import uvloop
+
+from api.access import is_loopback
+from api.app import create_app, wind_down
+from api.house import House
+from api.opening import open_house
+from api.settings import Settings
+from api.wiring import Recognition
+
+_log = logging.getLogger("greffier.server")
+
+_GOODBYE = 1
+"""Seconds for answers under way once meetings have their finals."""
+_LARGEST_MESSAGE = 1024 * 1024
+
+
+def run(settings: Settings, recognition: Recognition, listener: socket.socket, *, opens: bool = False) -> None:
+    """Serves on ``listener`` until SIGTERM or SIGINT; another one ends it at once."""
+
+    async def serving() -> None:
+        async with open_house(settings, recognition) as house:
+            key = await house.access.first_key()
+            await _Server(house, address_of(listener, settings.host), key, opens=opens).serve([listener])
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serving())
+
+
+def address_of(listener: socket.socket, host: str) -> str:
+    port = listener.getsockname()[1]
+    if is_loopback(host):
+        host = "localhost"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which says where it is once it listens, and stops when meetings have their finals."""
+
+    def __init__(self, house: House, address: str, key: str | None, *, opens: bool) -> None:
+        super().__init__(
+            uvicorn.Config(
+                create_app(house),
+                lifespan="on",
+                ws="websockets-sansio",
+                ws_per_message_deflate=False,  # a caption is short, and a thousand readers are many
+                ws_max_size=_LARGEST_MESSAGE,
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                timeout_graceful_shutdown=_GOODBYE,
+            )
+        )
+        self._house = house
+        self._address = address
+        self._key = key
+        self._opens = opens
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals stop the server; unlike uvicorn's own, they do not kill the process after it has stopped well."""
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGINT, signal.SIGTERM)
+        for number in signals:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(f"Greffier listens on {self._address}", flush=True)
+        if self._key is not None:
+            print(f"API key for everything, shown once: {self._key}", flush=True)
+        _log.info("server.started", extra={"address": self._address})
+        if self._opens:
+            await asyncio.to_thread(webbrowser.open, self._address)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        _log.info("server.stopping")
+        for server in self.servers:
+            server.close()  # nobody new comes in
+        await wind_down(self._house)
+        await super().shutdown(sockets)
+        _log.info("server.stopped")
