@@ -50,8 +50,7 @@ def open_database(url: str) -> Engine:
             _make_file(parsed)
         with writing(engine).begin() as connection:
             migrate(connection)
-            # Deletes nothing, but is refused where the file may only be read.
-            connection.execute(tables.unfinished.delete().where(false()))
+            change_nothing(connection)
     except (DBAPIError, GreffierError) as error:
         engine.dispose()
         meaning = failure(error)
@@ -64,6 +63,11 @@ def open_database(url: str) -> Engine:
 def writing(engine: Engine) -> Engine:
     """The same engine for transactions that write: they take their place in line when they begin."""
     return engine.execution_options(writes=True)
+
+
+def change_nothing(connection: Connection) -> None:
+    """A write that is refused where one that changes something would be, but for room."""
+    connection.execute(tables.unfinished.delete().where(false()))
 
 
 def insert_new(connection: Connection, table: Table, values: dict[str, Any]) -> bool:

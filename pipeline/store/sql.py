@@ -28,7 +28,7 @@ from pipeline.domain import (
 )
 from pipeline.store import captions as spoken
 from pipeline.store import lists, meetings
-from pipeline.store.database import CONNECTIONS, failure, open_database
+from pipeline.store.database import CONNECTIONS, change_nothing, failure, open_database
 from pipeline.store.writer import Writer
 
 Given = ParamSpec("Given")
@@ -56,15 +56,15 @@ class SqlStore:
         """
         return cls(open_database(url))
 
+    async def check(self) -> None:
+        """Raises ``StorageFailed`` unless the store can be written to."""
+        await self._write(change_nothing)
+
     async def close(self) -> None:
         """Returns when what was waiting to be written is durable."""
         await self._writer.close()
         await asyncio.to_thread(self._readers.shutdown)
         await asyncio.to_thread(self._engine.dispose)
-
-    async def check(self) -> None:
-        """Returns when a write would go through."""
-        await self._write(lambda _: None)
 
     # meetings
 

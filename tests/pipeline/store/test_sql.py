@@ -329,9 +329,10 @@ async def test_what_is_kept_is_there_for_the_next_process(store: SqlStore, anne:
 
 
 async def test_a_closed_store_takes_nothing_and_may_be_closed_again(store: SqlStore) -> None:
+    await store.check()
     await store.close()
     await store.close()
-    for attempt in (store.create_meeting(PICNIC), store.meetings()):
+    for attempt in (store.create_meeting(PICNIC), store.meetings(), store.check()):
         with pytest.raises(StorageFailed, match="closed"):
             await attempt
 
