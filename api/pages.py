@@ -20,6 +20,7 @@ from api.access import Grant, Need, needs
 from api.denials import NotAllowed
 from api.house import house_of
 from api.page_words import LANGUAGE_COOKIE, Words, catalogues, chosen_language
+from api.settings import IceServer
 from api.transcript_page import clock, entries_of, initials, iso
 from pipeline.domain import MeetingId
 from pipeline.errors import NotFound
@@ -82,7 +83,8 @@ async def live(request: Request, meeting: str, grant: Visitor) -> Response:
     kept = await house_of(request).store.meeting(MeetingId(meeting))
     if kept.ended_at is not None:
         return RedirectResponse(f"/meetings/{kept.id}/transcript", HTTPStatus.SEE_OTHER)
-    return _page(request, grant, "live.html", meeting=kept, title=kept.title)
+    ice = [_ice_server(server) for server in house_of(request).settings.ice_servers]
+    return _page(request, grant, "live.html", meeting=kept, title=kept.title, ice=ice)
 
 
 @router.get("/meetings/{meeting}/transcript")
@@ -143,6 +145,12 @@ def _page(request: Request, grant: Grant | None, template: str, **values: object
             LANGUAGE_COOKIE, words.language, _YEAR_SECONDS, samesite="lax", httponly=True, secure=secure
         )
     return response
+
+
+def _ice_server(server: IceServer) -> dict[str, str]:
+    """An ``RTCIceServer`` of WebRTC."""
+    given = {"urls": server.url, "username": server.username, "credential": server.credential}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _error(request: Request, status: HTTPStatus) -> Response:

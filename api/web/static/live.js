@@ -22,7 +22,7 @@ const people = new People(at("people"));
 const captions = new CaptionList(at("scroll"), at("captions"), at("empty"), at("newest"), people);
 const announcer = new Announcer(at("announcer"), announces);
 const feed = new Feed(socketAddress, read, (connected) => notices.set("lost", !connected));
-const microphone = new Microphone(join, heardBack, microphoneChanged);
+const microphone = new Microphone(JSON.parse(at("meeting").dataset.ice), join, heardBack, microphoneChanged);
 
 let paused = false;
 let over = false;
@@ -155,7 +155,7 @@ function finish(code, link) {
 function enter() {
   if (!at("stage").hidden) return;
   at("join").hidden = true;
-  at("stage").hidden = at("controls").hidden = false;
+  at("stage").hidden = false;
   chooseSource();
   mode();
   at("captions-title").focus();

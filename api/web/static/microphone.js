@@ -10,6 +10,7 @@ const LONGEST_WAIT = 5_000;
 const DISCONNECTED = 3_000; // a connection that is lost for so long is made anew
 
 export class Microphone {
+  #iceServers;
   #join;
   #read;
   #tell;
@@ -23,11 +24,11 @@ export class Microphone {
   #brings = false;
 
   /**
-   * `join()` promises {whip, token}; `read(event)` takes what comes on the data channel; `tell(state)` is told
+   * `iceServers` are STUN and TURN servers, as RTCPeerConnection takes them; `join()` promises {whip, token}; `read(event)` takes what comes on the data channel; `tell(state)` is told
    * "connecting", "connected" or "lost", and whether captions come this way now.
    */
-  constructor(join, read, tell) {
-    [this.#join, this.#read, this.#tell] = [join, read, tell];
+  constructor(iceServers, join, read, tell) {
+    [this.#iceServers, this.#join, this.#read, this.#tell] = [iceServers, join, read, tell];
   }
 
   get wanted() {
@@ -80,7 +81,7 @@ export class Microphone {
     this.#say("connecting");
     const { whip, token } = await this.#join();
     this.#token = token;
-    const connection = new RTCPeerConnection({ iceServers: await iceServers(whip, token) });
+    const connection = new RTCPeerConnection({ iceServers: this.#iceServers });
     this.#connection = connection;
     connection.addTransceiver(this.#track, { direction: "sendonly", streams: [this.#stream] });
     this.#open(connection.createDataChannel("captions"), connection);
@@ -173,17 +174,6 @@ async function listen(raw) {
     const none = ["NotFoundError", "OverconstrainedError", "NotReadableError"].includes(error.name);
     throw new Error(say(none ? "script.microphone.none" : "script.microphone.refused"));
   }
-}
-
-/** The server's STUN and TURN servers, from its Link headers (RFC 9725, section 4.6). */
-async function iceServers(whip, token) {
-  const answer = await fetch(whip, { method: "OPTIONS", headers: { Authorization: `Bearer ${token}` } }).catch(() => null);
-  const links = answer?.headers.get("Link") ?? "";
-  const found = links.matchAll(/<((?:stun|turns?):[^>]+)>((?:\s*;\s*[\w-]+="[^"]*")*)/g);
-  return Array.from(found, ([, urls, parameters]) => {
-    const named = Object.fromEntries(Array.from(parameters.matchAll(/([\w-]+)="([^"]*)"/g), ([, name, value]) => [name, value]));
-    return named.username ? { urls, username: named.username, credential: named.credential } : { urls };
-  });
 }
 
 function gathered(connection) {
