@@ -1,6 +1,8 @@
 """What the server counts and measures, for Prometheus."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+from weakref import WeakSet
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -8,11 +10,44 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from api.access import Need, needs
 from api.house import House, house_of
+from pipeline.export.event import Event
 
 router = APIRouter(tags=["health"])
 
 _MOST_FAILING = 3
 _SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
+
+
+class CaptionWatch:
+    """Counts the captions of one meeting as they are published; begins after what was restored from the store."""
+
+    def __init__(self, metrics: "Metrics") -> None:
+        self._metrics = metrics
+        self._begun = False
+        self._committed: dict[object, int] = {}
+
+    @property
+    def open(self) -> int:
+        """Utterances that have no final yet: as many people speak, or did a moment ago."""
+        return len(self._committed)
+
+    def __call__(self, event: Event) -> None:
+        if event["type"] == "meeting":
+            self._begun = event["state"] == "running"
+            self._committed.clear()
+        elif event["type"] == "caption" and self._begun:
+            self._caption(event)
+
+    def _caption(self, event: Mapping[str, Any]) -> None:
+        metrics, utterance, words = self._metrics, event["utterance"], event["words"]
+        metrics.captions.labels("final" if event["final"] else "partial").inc()
+        metrics.lag.observe(event["lag"])
+        for word in words[self._committed.get(utterance, 0) :]:
+            metrics.commit.observe(max(0.0, event["sent_at"] - word["end"]))
+        if event["final"]:
+            self._committed.pop(utterance, None)
+        else:
+            self._committed[utterance] = len(words)
 
 
 class Metrics:
@@ -42,7 +77,27 @@ class Metrics:
         )
         self.failures = Counter("greffier_batch_failures", "Batches that the recogniser failed on.", registry=registry)
 
+        self.captions = Counter("greffier_captions", "Captions that were sent.", ["kind"], registry=registry)
+        self.lag = Histogram(
+            "greffier_caption_lag_seconds",
+            "Sound that was heard and not yet recognised when a caption was made.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.commit = Histogram(
+            "greffier_commit_latency_seconds",
+            "From the end of a word to the caption in which it no longer changes.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
         self._failing = 0
+        self._watches: WeakSet[CaptionWatch] = WeakSet()
+
+    def watch(self) -> CaptionWatch:
+        """For the events of one more meeting."""
+        watch = CaptionWatch(self)
+        self._watches.add(watch)
+        return watch
 
     @property
     def engine_works(self) -> bool:
@@ -65,6 +120,7 @@ class Metrics:
         running = house.meetings.all()
         self.sessions.set(len(running))
         self.tracks.set(sum(meeting.tracks for meeting in running))
+        self.talkers.set(sum(watch.open for watch in self._watches))
         self.readers.set(sum(meeting.feed.readers for meeting in running))
 
 

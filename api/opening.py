@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from api.access import Access, is_loopback
 from api.house import House
@@ -13,6 +14,7 @@ from api.settings import Settings
 from api.tokens import Signer, secret_in
 from api.wiring import Recognition, check_languages, equipment, speech_detectors
 from media_gateway.webrtc import WhipPeers
+from pipeline.bus.feed import CaptionFeed
 from pipeline.running import RunningMeetings
 from pipeline.store.objects import FolderObjects
 from pipeline.store.sql import SqlStore
@@ -32,14 +34,16 @@ async def open_house(settings: Settings, recognition: Recognition) -> AsyncItera
         async with recognition.batcher(metrics) as batcher:
             objects, uploads = FolderObjects(settings.home / "objects"), Uploads(settings.home / "uploads")
             loopback = is_loopback(settings.host)
+            live = replace(
+                equipment(recognition, batcher, settings.languages, store, objects),
+                new_feed=lambda first: CaptionFeed(first, metrics.watch()),
+            )
             yield House(
                 settings=settings,
                 store=store,
                 objects=objects,
                 uploads=uploads,
-                meetings=RunningMeetings(
-                    equipment(recognition, batcher, settings.languages, store, objects), settings.empty_after
-                ),
+                meetings=RunningMeetings(live, settings.empty_after),
                 access=Access(store, signer, loopback=loopback),
                 metrics=metrics,
                 peers=WhipPeers(settings.ice_servers, loopback=loopback),

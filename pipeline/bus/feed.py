@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from pipeline.export.event import Event, Reading
 
@@ -26,7 +26,9 @@ class CaptionFeed:
     A number that the feed has not reached is unknown, and gets everything too.
     """
 
-    def __init__(self, first: int = 1) -> None:
+    def __init__(self, first: int = 1, observe: Callable[[Event], None] | None = None) -> None:
+        """``observe`` is told every event, for whoever counts them."""
+        self._observe = observe
         self._first = first
         self._next = first
         self._history: dict[str | int, Reading] = {}
@@ -58,6 +60,8 @@ class CaptionFeed:
         else:
             self._history.pop(key, None)
         self._history[number if key is None else key] = Reading(number, stamped, text)
+        if self._observe is not None:
+            self._observe(stamped)
         self._wake()
         return number
 
