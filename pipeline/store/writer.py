@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from pipeline.errors import StorageFailed
+from pipeline.errors import StorageFailed, StorageFull
 from pipeline.store.database import failure, writing
 
 Result = TypeVar("Result")
@@ -98,16 +98,21 @@ class Writer:
         return together, False
 
     def _commit(self, together: list[_Waiting]) -> None:
-        """A group in which one write fails is rolled back, and its writes are made one by one."""
+        """A group in which one write fails is rolled back, and its writes are made one by one.
+
+        Not where the database itself fails: each would wait for it as long as the group did.
+        """
         try:
             with self.engine.begin() as connection:
                 results = [waiting.write(connection) for waiting in together]
         except Exception as error:  # noqa: BLE001 - it is handed to whoever waits for the write
-            if len(together) == 1:
-                together[0].settle(None, failure(error))
-                return
+            meaning = failure(error)
+            out_of_order = isinstance(meaning, StorageFailed) and not isinstance(meaning, StorageFull)
             for waiting in together:
-                self._commit([waiting])
+                if len(together) == 1 or out_of_order:
+                    waiting.settle(None, meaning)
+                else:
+                    self._commit([waiting])
             return
         for waiting, result in zip(together, results, strict=True):
             waiting.settle(result, None)

@@ -1,5 +1,7 @@
 import asyncio
+import sqlite3
 import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -118,6 +120,25 @@ async def test_more_writers_than_there_is_room_for_wait_their_turn(
         await asyncio.sleep(0.05)
     await asyncio.gather(*writes)
     assert count(engine) == 20
+
+
+async def test_writes_that_a_locked_database_refuses_wait_for_it_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.store.database._BUSY_MS", 300)
+    engine = open_database(f"sqlite:///{tmp_path}/locked.db")
+    writer = Writer(engine)
+    other = sqlite3.connect(tmp_path / "locked.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    began = time.monotonic()
+    writes = (writer.write(lambda c, n=n: insert(c, f"k{n}")) for n in range(20))
+    answers = await asyncio.gather(*writes, return_exceptions=True)
+    assert time.monotonic() - began < 3
+    assert {type(answer) for answer in answers} == {StorageFailed}
+    other.close()
+    assert await writer.write(lambda connection: insert(connection, "later")) == "later"
+    await writer.close()
+    engine.dispose()
 
 
 async def test_closing_waits_for_what_waits_and_takes_nothing_more(writer: Writer, engine: Engine) -> None:
