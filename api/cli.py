@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import TypeAlias
 
 from api.settings import HOST, PORT, SPOKEN, VARIABLES, PolicyName, Settings, parse_host, parse_languages, read_settings
-from pipeline.errors import GreffierError, InvalidInput, ModelUnavailable, StorageFull, UnreadableMedia
+from pipeline.domain import Scope
+from pipeline.errors import GreffierError, InvalidInput, ModelUnavailable, NotFound, StorageFull, UnreadableMedia
 from pipeline.export.formats import FORMATS
 
 _CODES = (
     (UnreadableMedia, 66),
     (InvalidInput, 64),
     (ModelUnavailable, 69),
+    (NotFound, 66),
     (StorageFull, 73),
 )
 """Exit codes of sysexits.h: no input, usage, unavailable, cannot create."""
@@ -29,6 +31,7 @@ _ABOUT = """\
 Live captions, transcripts and minutes for meetings.
 
   greffier serve                                  meetings in the browser, at http://localhost:8642
+  greffier keys add "our site" --scope meetings   make an API key
   greffier demo                                   caption the sample meeting in this terminal
   greffier caption anne.wav bob.ogg               caption recordings as the live tracks of one meeting
   greffier transcribe meeting.mp4 --format vtt    transcribe a recording to files
@@ -36,7 +39,7 @@ Live captions, transcripts and minutes for meetings.
 """
 
 _EXITS = """\
-0 all went well; 1 something lacks, or a recording broke off; 2 or 64 a wrong option or setting; 66 not a recording;
+0 all went well; 1 something lacks, or a recording broke off; 2 or 64 a wrong option or setting; 66 not a recording, or no such key;
   69 the model is not there; 73 no room left to write; 130 interrupted: what was made is kept
 """
 
@@ -92,6 +95,7 @@ def parser() -> argparse.ArgumentParser:
     _add_transcribe(commands)
     _add_doctor(commands)
     _add_serve(commands)
+    _add_keys(commands)
     return whole
 
 
@@ -149,6 +153,21 @@ def _add_serve(commands: Commands) -> None:
     command.set_defaults(run=_serve)
 
 
+def _add_keys(commands: Commands) -> None:
+    command = _new(commands, "keys", "the API keys of applications")
+    verbs = command.add_subparsers(title="what to do", metavar="VERB [...]", required=True)
+    add = _new(verbs, "add", "make a key and print it, once")
+    add.add_argument("name", help="what it is for")
+    scopes = [scope.value for scope in Scope]
+    add.add_argument("--scope", nargs="+", choices=scopes, required=True, help="what it may be used for")
+    add.set_defaults(run=_keys_add)
+    listing = _new(verbs, "list", "list the keys, by the last characters of each")
+    listing.set_defaults(run=_keys_list)
+    remove = _new(verbs, "remove", "remove a key: it is refused from now on")
+    remove.add_argument("id", help="as greffier keys list shows it")
+    remove.set_defaults(run=_keys_remove)
+
+
 def _demo(arguments: argparse.Namespace, settings: Settings) -> int:
     from api.caption import demo
 
@@ -171,6 +190,24 @@ def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
     from api.serve import serve
 
     return serve(arguments, settings)
+
+
+def _keys_add(arguments: argparse.Namespace, settings: Settings) -> int:
+    from api.key_commands import add
+
+    return add(arguments, settings)
+
+
+def _keys_list(arguments: argparse.Namespace, settings: Settings) -> int:
+    from api.key_commands import show
+
+    return show(arguments, settings)
+
+
+def _keys_remove(arguments: argparse.Namespace, settings: Settings) -> int:
+    from api.key_commands import remove
+
+    return remove(arguments, settings)
 
 
 def _doctor(arguments: argparse.Namespace, settings: Settings) -> int:
