@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 from api.envelope import Envelope
 from api.house import House
 from api.problems import install_problems
+from api.schema import install_schema
 
 BODY_LIMIT = 1_000_000
 """Bytes of a request; what takes more or less says so on its route (``max_body_size``)."""
@@ -45,6 +46,7 @@ def create_app(house: House) -> FastAPI:
     )
     app.state.house = house
     install_problems(app)
+    install_schema(app)
     for name in _ROUTERS:
         if importlib.util.find_spec(name) is not None:
             app.include_router(importlib.import_module(name).router, max_body_size=BODY_LIMIT)

@@ -39,8 +39,8 @@ Live captions, transcripts and minutes for meetings.
 """
 
 _EXITS = """\
-0 all went well; 1 something lacks, or a recording broke off; 2 or 64 a wrong option or setting; 66 not a recording, or no such key;
-  69 the model is not there; 73 no room left to write; 130 interrupted: what was made is kept
+0 all went well; 1 something lacks, or a recording broke off; 2 or 64 a wrong option or setting; 66 not a recording, or
+  no such key; 69 the model is not there; 73 no room left to write; 130 interrupted: what was made is kept
 """
 
 

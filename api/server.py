@@ -31,7 +31,7 @@ def run(settings: Settings, recognition: Recognition, listener: socket.socket, *
     async def serving() -> None:
         async with open_house(settings, recognition) as house:
             key = await house.access.first_key()
-            await _Server(house, address_of(listener, settings.host), key, opens=opens).serve([listener])
+            await HouseServer(house, address_of(listener, settings.host), key, opens=opens).serve([listener])
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serving())
@@ -44,7 +44,7 @@ def address_of(listener: socket.socket, host: str) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-class _Server(uvicorn.Server):
+class HouseServer(uvicorn.Server):
     """uvicorn, which says where it is once it listens, and stops when meetings have their finals."""
 
     def __init__(self, house: House, address: str, key: str | None, *, opens: bool) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -42,16 +42,21 @@ Terms = Annotated[list[Annotated[str, AfterValidator(_term)]], Field(max_length=
 Languages = Annotated[list[str], Field(max_length=20), AfterValidator(_languages)]
 
 
+def like(**example: Any) -> ConfigDict:
+    """The example of a shape in the OpenAPI document."""
+    return ConfigDict(json_schema_extra={"example": example})
+
+
 class Shape(BaseModel):
+    """What is sent to us may say no more than we know."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _Sent(Shape):
-    """What is sent to us may say no more than we know."""
-
-
-class NewMeeting(_Sent):
+class NewMeeting(Shape):
     """A meeting to create; everything may be left out."""
+
+    model_config = like(title="Weekly point", languages=["fr", "en"], glossary=["Visio", "La Suite"])
 
     title: Title = ""
     languages: Languages = Field(
@@ -61,12 +66,27 @@ class NewMeeting(_Sent):
     keep_audio: bool = Field(default=False, description="Keep the sound of each track with the meeting.")
 
 
+_MEETING = {
+    "id": "9mx2c89kz6mq",
+    "title": "Weekly point",
+    "state": "running",
+    "paused": False,
+    "languages": ["fr", "en"],
+    "keep_audio": False,
+    "cut": False,
+    "created_at": "2026-11-25T17:38:14Z",
+    "ended_at": None,
+}
+
+
 class MeetingState(Enum):
     RUNNING = "running"
     ENDED = "ended"
 
 
 class MeetingShape(Shape):
+    model_config = like(**_MEETING)
+
     id: str
     title: str
     state: MeetingState
@@ -81,6 +101,8 @@ class MeetingShape(Shape):
 class MeetingList(Shape):
     """``next``, where it is set, is what ``before`` of the next page is."""
 
+    model_config = like(meetings=[_MEETING], next=None)
+
     meetings: list[MeetingShape]
     next: float | None
 
@@ -90,7 +112,9 @@ class Mode(Enum):
     PUBLISH = "publish"
 
 
-class NewParticipant(_Sent):
+class NewParticipant(Shape):
+    model_config = like(name="Anne", mode="publish", languages=["fr"])
+
     name: Name
     mode: Mode = Mode.READ
     languages: Languages = Field(
@@ -101,24 +125,40 @@ class NewParticipant(_Sent):
     )
 
 
-class Changes(_Sent):
+class Changes(Shape):
     """What a participant may change; what is left out stays."""
+
+    model_config = like(name="Anne-Marie")
 
     name: Name | None = None
     languages: Languages | None = None
 
 
 class ParticipantShape(Shape):
+    model_config = like(participant="3y5d3t9xra", name="Anne")
+
     participant: str
     name: str
 
 
 class ParticipantList(Shape):
+    model_config = like(participants=[{"participant": "3y5d3t9xra", "name": "Anne"}])
+
     participants: list[ParticipantShape]
+
+
+_ADDRESSES = {
+    "websocket": "/api/v1/meetings/9mx2c89kz6mq/captions.ws",
+    "sse": "/api/v1/meetings/9mx2c89kz6mq/captions.sse",
+    "webvtt": "/api/v1/meetings/9mx2c89kz6mq/captions.vtt",
+    "hls": "/api/v1/meetings/9mx2c89kz6mq/hls/master.m3u8",
+}
 
 
 class CaptionAddresses(Shape):
     """Where this meeting is read; all of them take ``?token=`` as well."""
+
+    model_config = like(**_ADDRESSES)
 
     websocket: str
     sse: str
@@ -127,12 +167,25 @@ class CaptionAddresses(Shape):
 
 
 class TokenShape(Shape):
+    model_config = like(token="eyJhbGciOi...", expires_at="2026-11-25T18:38:14Z")  # noqa: S106 - an example
+
     token: str
     expires_at: datetime
 
 
 class Joined(TokenShape):
     """A participant, a token to act as it, and where to send sound (``whip``, ``audio``) and read captions."""
+
+    model_config = like(
+        token="eyJhbGciOi...",  # noqa: S106 - an example
+        expires_at="2026-11-25T18:38:14Z",
+        participant="3y5d3t9xra",
+        name="Anne",
+        mode="publish",
+        whip="/whip/9mx2c89kz6mq",
+        audio="/api/v1/meetings/9mx2c89kz6mq/audio.ws",
+        captions=_ADDRESSES,
+    )
 
     participant: str
     name: str
@@ -142,37 +195,51 @@ class Joined(TokenShape):
     captions: CaptionAddresses
 
 
-class Glossary(_Sent):
+class Glossary(Shape):
+    model_config = like(terms=["Visio", "La Suite", "Éric Joanis"])
+
     terms: Terms
 
 
-class LanguageSet(_Sent):
+class LanguageSet(Shape):
+    model_config = like(languages=["fr", "en"])
+
     languages: Annotated[Languages, Field(min_length=1)]
 
 
 class SampleShape(Shape):
     """The voices that were set going, and how long they speak, in seconds."""
 
+    model_config = like(voices=["Éric", "Abbie", "Claire", "John"], seconds=40.1)
+
     voices: list[str]
     seconds: float
 
 
-class Correction(_Sent):
+class Correction(Shape):
+    model_config = like(text="Je m’appelle Éric Joanis.")
+
     text: Annotated[str, Field(max_length=LONGEST_CORRECTION)] | None = Field(
         description="What was really said; null takes the correction back."
     )
 
 
-class NewSession(_Sent):
+class NewSession(Shape):
+    model_config = like(key="grf_2c6c7c4b_...")
+
     key: Annotated[str, Field(max_length=200)]
 
 
 class Health(Shape):
+    model_config = like(status="ok")
+
     status: Literal["ok"]
 
 
 class Readiness(Shape):
     """``ready`` is whether all of the parts are."""
+
+    model_config = like(ready=True, engine=True, store=True)
 
     ready: bool
     engine: bool

@@ -116,7 +116,7 @@ class TestFiles:
         assert "\n" not in said
 
     def test_a_file_of_another_kind(self, command: str, capsys: pytest.CaptureFixture[str]) -> None:
-        assert "pyproject.toml holds no audio" in refused(capsys, 66, command, HERE / "pyproject.toml")
+        assert "pyproject.toml cannot be read as a recording" in refused(capsys, 66, command, HERE / "pyproject.toml")
 
     def test_a_file_with_no_audio(self, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         av = pytest.importorskip("av")
