@@ -176,6 +176,13 @@ class Meetings(Protocol):
         """Removes everything of it."""
 
 
+class MeetingList(Protocol):
+    """All meetings."""
+
+    async def meetings(self, query: str = "", before: float | None = None, limit: int = 50) -> list[Meeting]:
+        """Newest first, those created before ``before``."""
+
+
 class Participants(Protocol):
     """Who takes part, kept per meeting. Raises ``NotFound``, ``StorageFull``."""
 
@@ -221,7 +228,7 @@ class Recovery(Protocol):
         """Makes finals of utterances that have none, from their committed words; their meetings, now marked cut."""
 
 
-class KeptMeetings(Meetings, Participants, Tracks, Numbers, Transcripts, Recovery, Protocol):
+class KeptMeetings(Meetings, MeetingList, Participants, Tracks, Numbers, Transcripts, Recovery, Protocol):
     """All that running meetings need of the store."""
 
 

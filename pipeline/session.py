@@ -102,12 +102,16 @@ class Session:
 
     def cut(self, track: TrackId, record: bool) -> tuple[Window, Samples] | None:
         """The window of ``track`` as it stands now, with its audio."""
-        kept = self.memory.forget(track, self.core.needed_from(track))
+        kept = self._forget(track)
         window = self.core.window_to_recognize(track, record, kept)
         if window is None:
             return None
         self.totals.windows += 1
         return window, self.memory.read(track, window.start, window.end)
+
+    def _forget(self, track: TrackId) -> float:
+        """Lets go of what no window will hear; of a track that has ended no other window may ask for it."""
+        return self.memory.forget(track, self.core.needed_from(track))
 
     # --- in ---------------------------------------------------------------------------------------------
 
@@ -128,6 +132,7 @@ class Session:
                 self.core.audio_lost(name, start, end, "lost on the way")
             case TrackClosed(track=name, at=at):
                 self.core.track_closed(name, at)
+                self._forget(name)
 
     async def _tick(self, group: asyncio.TaskGroup) -> None:
         """Silent tracks send nothing: time tells that a pause is long enough for the record."""
@@ -143,6 +148,7 @@ class Session:
         await self._send()
         while not self.core.idle:
             if not self.core.captioning:
+                await self._send()  # whoever sends the last final has sent it then
                 self.captioned.set()
             self._quiet.clear()
             await self._quiet.wait()
@@ -174,6 +180,7 @@ class Session:
             await asyncio.sleep(_PAUSE_AFTER_FAILURE)
         finally:
             self._asked.discard(key)
+        self._forget(key[0])
         self._ask(group)
         await self._send()
         self._quiet.set()

@@ -160,8 +160,10 @@ class MeetingCaptioner:
         return gaps
 
     def needed_from(self, track: TrackId) -> float:
-        """Audio of ``track`` before this moment may be forgotten."""
+        """Audio of ``track`` before this moment may be forgotten: all of a track that has ended and is recognised."""
         line = self._lines[track]
+        if line.closed and not line.captioner.busy and line.record.idle:
+            return float("inf")
         record = line.record.needed_from
         live = line.captioner.needed_from
         return live if record is None else min(live, record)

@@ -1,5 +1,6 @@
 """Between a running meeting and its store: what was said survives the process, and a full disk stops no captions."""
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -34,6 +35,7 @@ class Keeping:
     _unkept: dict[UtteranceId, Caption] = field(default_factory=dict)
     _later: deque[Callable[[], Awaitable[None]]] = field(default_factory=lambda: deque(maxlen=_LATER))
     _forced: set[UtteranceId] = field(default_factory=set)
+    _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     # --- what a session keeps ---------------------------------------------------------------------------------
 
@@ -43,7 +45,8 @@ class Keeping:
         self._open.pop(caption.utterance, None)
         self._changed.discard(caption.utterance)
         self._unkept[caption.utterance] = caption
-        await self._keep_unkept(caption)
+        async with self._writing:  # nobody tries it a second time meanwhile
+            await self._keep_unkept(caption)
 
     async def keep_record(self, record: RecordText) -> None:
         await self.do(partial(self.store.keep_record, record))
@@ -70,13 +73,11 @@ class Keeping:
 
     async def flush(self) -> None:
         """Keeps the committed words of open utterances that changed, and tries again what failed."""
-        changed = [self._open[name] for name in self._changed]
-        self._changed.clear()
-        if changed and not await self._tried(partial(self.store.keep_open, changed)):
-            self._changed |= {caption.utterance for caption in changed if caption.utterance in self._open}
-        for caption in list(self._unkept.values())[:_AT_ONCE]:
-            if await self._keep_unkept(caption):
-                self.announce(caption)
+        async with self._writing:
+            await self._keep_open()
+            for caption in list(self._unkept.values())[:_AT_ONCE]:
+                if await self._keep_unkept(caption):
+                    self.announce(caption)
         for _ in range(min(_AT_ONCE, len(self._later))):
             await self.do(self._later.popleft())
         if self.failing and self._worked and not self.waiting:
@@ -106,6 +107,12 @@ class Keeping:
     def waiting(self) -> bool:
         """Whether something is still to be kept."""
         return bool(self._unkept or self._later)
+
+    async def _keep_open(self) -> None:
+        changed = [self._open[name] for name in self._changed]
+        self._changed.clear()
+        if changed and not await self._tried(partial(self.store.keep_open, changed)):
+            self._changed |= {caption.utterance for caption in changed if caption.utterance in self._open}
 
     async def _keep_unkept(self, caption: Caption) -> bool:
         """Where it fails it goes to the end of those that wait, so that one that always fails holds up none."""

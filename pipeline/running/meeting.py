@@ -302,7 +302,7 @@ class RunningMeeting:
                 await asyncio.sleep(_BEAT)
                 await self._keeping.flush()
         except ExceptionGroup as failures:
-            _log.exception("meeting.failed", extra={"meeting": self.meeting.id, "error": str(failures)})
+            _log.exception("meeting.failed", extra={"meeting": self.meeting.id, "errors": len(failures.exceptions)})
         finally:
             self._memory.close()
             if self._keeper is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from dataclasses import dataclass, field, replace
 from weakref import WeakValueDictionary
 
@@ -19,7 +20,8 @@ _LOOK_EVERY = 1.0
 class RunningMeetings:
     """Sessions start when somebody comes and end with the meeting, or after ``empty_after`` seconds without anybody.
 
-    Meetings stay open in the store when the process ends (``close``): the next one goes on with them.
+    Meetings stay open in the store when the process ends (``close``): the next one goes on with them, and ends those
+    in which something was said and to which nobody comes back for ``empty_after`` seconds.
     """
 
     equipment: Equipment
@@ -27,6 +29,7 @@ class RunningMeetings:
     _running: dict[MeetingId, RunningMeeting] = field(default_factory=dict)
     _finishing: dict[MeetingId, RunningMeeting] = field(default_factory=dict)
     _locks: "WeakValueDictionary[MeetingId, asyncio.Lock]" = field(default_factory=WeakValueDictionary)
+    _left: dict[MeetingId, float] = field(default_factory=dict)
     _looking: "asyncio.Task[None] | None" = None
     _closed: bool = False
 
@@ -34,6 +37,7 @@ class RunningMeetings:
         """Recovers what a killed process left: its unfinished utterances become finals, its meetings are marked cut."""
         for meeting in await self.equipment.store.close_unfinished():
             _log.warning("meeting.recovered", extra={"meeting": meeting})
+        await self._find_left()
         self._looking = asyncio.create_task(self._look())
 
     def running(self, meeting: MeetingId) -> RunningMeeting | None:
@@ -103,29 +107,51 @@ class RunningMeetings:
         _log.info("meeting.started", extra={"meeting": meeting})
         return running
 
+    async def _find_left(self) -> None:
+        """The open meetings of the process before, in which something was said."""
+        store, before = self.equipment.store, None
+        while found := await store.meetings(before=before):
+            for meeting in found:
+                if meeting.ended_at is None and await store.finals(meeting.id):
+                    self._left[meeting.id] = self.equipment.steady()
+            before = found[-1].created_at
+
     async def _look(self) -> None:
         """Ends empty meetings, lets go of finished ones, and of those whose session broke, so that a new one starts."""
         while True:
             await asyncio.sleep(_LOOK_EVERY)
             for name, meeting in tuple(self._running.items()):
-                try:
-                    await self._look_at(name, meeting)
-                except Exception as failure:  # noqa: BLE001 - a store that fails stops no other meeting
-                    _log.error("meeting.unended", extra={"meeting": name, "error": type(failure).__name__})
+                await self._attempt(name, self._look_at(name, meeting))
+            for name, since in tuple(self._left.items()):
+                await self._attempt(name, self._look_at_left(name, since))
             for name, meeting in tuple(self._finishing.items()):
                 if meeting.finished:
                     self._finishing.pop(name, None)
 
+    async def _attempt(self, name: MeetingId, looking: Awaitable[None]) -> None:
+        try:
+            await looking
+        except Exception as failure:  # noqa: BLE001 - a store that fails stops no other meeting
+            _log.error("meeting.unended", extra={"meeting": name, "error": type(failure).__name__})
+
     async def _look_at(self, name: MeetingId, meeting: RunningMeeting) -> None:
-        if meeting.broken:
+        if meeting.over:
+            await self.end(name)
+        elif meeting.broken:
             async with self._lock(name):
                 await meeting.suspend()
-                if self._running.get(name) is meeting:
-                    del self._running[name]
+                self._running.pop(name, None)
                 await self._mark_cut(name)
         elif meeting.empty_for >= self.empty_after:
             _log.info("meeting.empty", extra={"meeting": name})
             await self.end(name)
+
+    async def _look_at_left(self, name: MeetingId, since: float) -> None:
+        if name in self._running:
+            del self._left[name]
+        elif self.equipment.steady() - since >= self.empty_after:
+            await self.end(name)
+            self._left.pop(name, None)
 
     async def _mark_cut(self, meeting: MeetingId) -> None:
         store = self.equipment.store

@@ -324,3 +324,17 @@ def test_200_open_microphones_with_room_noise_cost_less_than_a_core_even_when_tr
         for edge in edges:
             edge.feed(frame)
     assert (time.process_time() - began) * 4 / 20 < 1.0
+
+
+def test_a_pause_ends_speech_on_every_track_and_the_sound_it_swallows_was_not_lost() -> None:
+    edge = MeetingEdge(LevelDetector)
+    other = Track(TrackId("other"), Participant(ParticipantId("q"), "Q"))
+    for track in (TRACK, other):
+        edge.feed(TrackOpened(track, 0.0))
+    for frame in frames_of(beep(2.0)) + frames_of(silence(2.0), "other"):
+        edge.feed(frame)
+    assert [type(event) for event in edge.pause() if not isinstance(event, AudioFrame)] == [SpeechEnded]
+    assert edge.pause() == []
+    after = [event for frame in frames_of(said_at(1.0, total=3.0), start=10.0) for event in edge.feed(frame)]
+    assert [type(event) for event in after if not isinstance(event, AudioFrame)] == [SpeechStarted, SpeechEnded]
+    assert sounds(after)[0].start >= 10.0

@@ -367,6 +367,65 @@ async def test_a_store_that_fails_ends_the_session_with_its_error() -> None:
     assert failure.group_contains(OSError)
 
 
+async def test_it_tells_when_every_utterance_has_its_final_while_the_record_goes_on() -> None:
+    async with Batcher(engine((ANNE, 0.0, 2.0)), BATCHES) as well:
+        slow = SlowRecord(well, asyncio.Event())
+        stage = Stage(slow)
+        session = stage.session()
+        running = asyncio.create_task(session.run())
+        for event in [opened(ANNE), *talk(ANNE, 0.0, 2.0)]:
+            await stage.bus.send(event)
+        assert not session.captioned.is_set()
+        await stage.bus.close()
+        async with asyncio.timeout(2.0):
+            await session.captioned.wait()
+        assert stage.shown[-1].final
+        assert not running.done()
+        slow.now.set()
+        assert (await running).records == 1
+
+
+@dataclass(slots=True)
+class SlowRecord:
+    """Recognises for the record only once its moment comes."""
+
+    well: Recognizer
+    now: asyncio.Event
+
+    async def recognize(self, request: RecognitionRequest) -> tuple[Window, Hypothesis] | None:
+        if request.kind is WindowKind.RECORD:
+            await self.now.wait()
+        return await self.well.recognize(request)
+
+
+async def test_it_counts_the_windows_that_failed_since_one_was_recognised() -> None:
+    failing = True
+    failed = engine((ANNE, 0.0, 2.0), fail=lambda batch: failing)
+    async with Batcher(failed, BATCHES) as recognizer:
+        stage = Stage(recognizer)
+        session = stage.session()
+        running = asyncio.create_task(session.run())
+        for event in [opened(ANNE), *talk(ANNE, 0.0, 2.0)[:-1]]:
+            await stage.bus.send(event)
+        await until(lambda: session.failing >= 3)
+        failing = False
+        await until(lambda: session.failing == 0)
+        await stage.bus.close()
+        await running
+
+
+async def test_the_sound_of_a_track_that_has_ended_is_let_go_of_once_it_is_recognised() -> None:
+    async with Batcher(engine((ANNE, 0.0, 20.0)), BATCHES) as recognizer:
+        stage = Stage(recognizer)
+        running = asyncio.create_task(stage.session().run())
+        for event in [opened(ANNE), *talk(ANNE, 0.0, 20.0), TrackClosed(ANNE, 20.5)]:
+            await stage.bus.send(event)
+        await until(lambda: bool(stage.store.records))
+        await until(lambda: not np.any(stage.memory.read(ANNE, 0.0, 20.5)))
+        await stage.bus.close()
+        await running
+
+
 # --- load -----------------------------------------------------------------------------------------------------
 
 

@@ -201,3 +201,62 @@ def test_a_participant_may_speak_other_languages_than_the_meeting() -> None:
     said(core, BILAL, 1.0, 2.0)
     assert cut(core, ANNE).language == "de"
     assert cut(core, BILAL).languages == ("fr", "en")
+
+
+def test_the_languages_of_a_meeting_change_for_tracks_that_have_none_of_their_own() -> None:
+    core = meeting(ANNE)
+    core.track_opened(track(BILAL, "en", "de"))
+    core.set_languages(("fr",))
+    core.track_opened(track(TrackId("chloe")))
+    for name in (ANNE, BILAL, TrackId("chloe")):
+        said(core, name, 1.0, 2.0)
+    assert [cut(core, name).languages for name in (ANNE, BILAL, TrackId("chloe"))] == [("fr",), ("en", "de"), ("fr",)]
+
+
+def test_the_languages_of_one_participant_change_and_go_back_to_those_of_the_meeting() -> None:
+    core = meeting(ANNE, BILAL)
+    core.set_languages(("fr", "en"), ParticipantId("id-anne"))
+    for name in (ANNE, BILAL):
+        said(core, name, 1.0, 2.0)
+    windows = [cut(core, name) for name in (ANNE, BILAL)]
+    assert [window.languages for window in windows] == [("fr", "en"), ("en",)]
+    core.hypothesis(windows[0], heard(windows[0], "good morning"))
+    core.set_languages((), ParticipantId("id-anne"))
+    said(core, ANNE, 5.0, 6.0)
+    assert cut(core, ANNE).languages == ("en",)
+
+
+def test_a_language_that_is_known_stays_where_it_is_still_among_those_spoken() -> None:
+    core = meeting(ANNE)
+    core.set_languages(("en", "fr"))
+    said(core, ANNE, 1.0, 2.0)
+    window = cut(core, ANNE)
+    assert window.language == "en"
+    core.hypothesis(window, heard(window, "good morning"))
+    core.set_languages(("fr", "de"))
+    said(core, ANNE, 5.0, 6.0)
+    assert cut(core, ANNE).language is None
+
+
+def test_speech_that_waits_is_behind_by_how_long_it_has_waited() -> None:
+    core = meeting(ANNE, BILAL)
+    assert (core.behind(100.0), core.captioning) == (0.0, False)
+    core.speech_started(ANNE, 1.0)
+    core.audio_until(ANNE, 3.0)
+    assert core.captioning
+    assert core.behind(3.5) == pytest.approx(2.5)
+    core.speech_ended(ANNE, 2.5)
+    assert core.behind(12.0) == pytest.approx(11.0)
+    answer(core, ANNE, "good morning")
+    assert (core.behind(20.0), core.captioning) == (0.0, False)
+
+
+def test_no_audio_is_needed_of_a_track_that_has_ended_and_is_recognised() -> None:
+    core = meeting(ANNE)
+    said(core, ANNE, 1.0, 2.0)
+    core.track_closed(ANNE, 3.0)
+    assert core.needed_from(ANNE) < 1.0
+    answer(core, ANNE, "good morning")
+    assert core.needed_from(ANNE) < 1.0
+    answer(core, ANNE, "good morning", record=True)
+    assert core.needed_from(ANNE) == float("inf")

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,31 @@ async def test_a_meeting_ends_once_it_has_been_empty_for_a_while(stage: Stage) -
 
 async def told(meeting: one.RunningMeeting) -> list[object]:
     return [reading async for batch in meeting.feed.read(None) for reading in batch]
+
+
+async def test_a_meeting_to_which_nobody_comes_back_after_a_restart_ends(tmp_path: Path) -> None:
+    async with Stage(tmp_path) as before:
+        for name in ("left", "resumed"):
+            meeting = await before.open(MeetingId(name))
+            anne = await before.talker(meeting)
+            await before.say(anne, "see you later")
+            await until(partial(finals, meeting))
+        await before.create(MeetingId("for tomorrow"))
+    async with Stage(tmp_path, clock=before.clock) as after:
+        await after.talker(await after.meetings.of(MeetingId("resumed")))
+        after.clock.at += 599.0
+        await asyncio.sleep(0.1)
+        assert (await after.store.meeting(MeetingId("left"))).ended_at is None
+        after.clock.at += 1.0
+        await until(lambda: not after.meetings._left)
+        ended = [meeting.id for meeting in await after.store.meetings() if meeting.ended_at is not None]
+        assert ended == ["left"]
+
+
+async def test_a_meeting_that_ended_by_itself_is_let_go_of(stage: Stage) -> None:
+    meeting = await stage.open()
+    await meeting.end()
+    await until(lambda: not stage.meetings._running and not stage.meetings._finishing)
 
 
 # --- deleted ----------------------------------------------------------------------------------------------------
