@@ -81,7 +81,7 @@ class JitterBuffer:
         self._resumed = True  # nothing is known of what came before
         self._missing = False  # packets before the next sound were lost
         self._clock: RtpClock | None = None
-        self._until = float("-inf")  # meeting time where the sound given so far ends
+        self._until = 0.0
         self._batch: list[Samples] = []
         self._batched = 0
         self._batch_start = 0.0
@@ -89,9 +89,9 @@ class JitterBuffer:
         self.counts = Counts()
 
     @property
-    def until(self) -> float | None:
-        """Meeting time where the sound heard so far ends; None before the first."""
-        return None if self._clock is None else self._until
+    def until(self) -> float:
+        """Meeting time where the sound given so far ends; 0 before the first."""
+        return self._until
 
     def push(self, sequence: int, timestamp: int, payload: bytes, at: float) -> list[AudioFrame | AudioLost]:
         """What can be given now that a packet arrived at meeting time ``at``."""
@@ -187,13 +187,13 @@ class JitterBuffer:
         clock = self._clock
         if clock is None or self._jumped(clock, packet):
             earliest = self._until + (end - packet.ticks) / TICKS_PER_SECOND
-            clock = self._clock = RtpClock(end, max(packet.arrived, earliest, 0.0))
-            hole = max(0, round((clock.time(packet.ticks) - max(self._until, 0.0)) * SAMPLE_RATE))
+            clock = self._clock = RtpClock(end, max(packet.arrived, earliest))
+            hole = max(0, round((clock.time(packet.ticks) - self._until) * SAMPLE_RATE))
         else:
             clock.arrived(end, packet.arrived)
         if self._resumed:
             self._send(given)
-            self._until = max(self._until, clock.time(packet.ticks), 0.0)
+            self._until = max(self._until, clock.time(packet.ticks))
             self._resumed = False
         elif hole and lossy:
             self._lose(hole, packet, given)

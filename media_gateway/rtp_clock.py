@@ -35,10 +35,12 @@ class RtpClock:
         if late < -_STEP:  # sound from the future
             self._move(late)
             return
-        self._least = late if self._least is None else min(late, self._least)
+        if self._least is None:
+            self._least, self._look_began = late, at
+        self._least = min(late, self._least)
         if at - self._look_began < _LOOK_SECONDS:
             return
-        least, self._least, self._look_began = self._least, None, at
+        least, self._least = self._least, None
         if least > _STEP:
             self._move(least)
             return

@@ -57,7 +57,7 @@ def read_hello(text: str) -> Hello:
     token, codec, rate = said.get("token"), said.get("codec"), said.get("sample_rate", TICKS_PER_SECOND)
     if not isinstance(token, str) or not token:
         raise InvalidInput("the hello has no token")
-    if codec not in {each.value for each in Codec}:
+    if codec not in [each.value for each in Codec]:
         raise InvalidInput("the hello's codec must be pcm16 or opus")
     if not isinstance(rate, int) or isinstance(rate, bool) or not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise InvalidInput(f"the hello's sample_rate must be a whole number from {LOWEST_RATE} to {HIGHEST_RATE}")
@@ -94,11 +94,13 @@ class SocketTap:
             self._outlet.put(self._buffer.pass_over())
             return
         if payload:
-            at = self._now()
+            count, now = self._decoder.length(payload), self._now()
+            # A client may be ahead of time, which no packet of a microphone is: that says nothing of its clock.
+            at = max(now, self._buffer.until + count / SAMPLE_RATE)
             self._outlet.put(self._buffer.push(self._messages & 0xFFFF, self._ticks & 0xFFFFFFFF, payload, at))
             self._messages += 1
-            self._ticks += self._decoder.length(payload) * _TICKS_PER_SAMPLE
-            await asyncio.sleep(max(0.0, (self._buffer.until or 0.0) - at - _AHEAD_SECONDS))
+            self._ticks += count * _TICKS_PER_SAMPLE
+            await asyncio.sleep(max(0.0, self._buffer.until - now - _AHEAD_SECONDS))
 
     def finish(self) -> None:
         if not self._outlet.closed:

@@ -35,7 +35,7 @@ from models.scripted import Cost, ScriptedEngine
 from pipeline.domain import SAMPLE_RATE, AudioFrame, Meeting, MeetingId, ParticipantId, Samples, Word
 from pipeline.live.meeting import MeetingCaptioner
 from pipeline.running import RunningMeetings
-from tests.media_gateway.whip_client import PACKET_SECONDS, encoded
+from tests.media_gateway.opus_packets import PACKET_SECONDS, encoded
 
 TRACKS, TALKERS, SECONDS = 100, 8, 30.0
 IN_TIME = 0.3
@@ -265,8 +265,14 @@ def measure(
             try:
                 return uvloop.run(_measure(server, tracks, talkers, seconds, speech))
             finally:
-                with suppress(OSError):
-                    server.communicate("end\n", timeout=10)
+                _end(server)
+
+
+def _end(server: "subprocess.Popen[str]") -> None:
+    try:
+        server.communicate("end\n", timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        server.kill()
 
 
 async def _measure(

@@ -1,4 +1,4 @@
-"""A publisher for tests: aiortc's, given Opus packets that are encoded beforehand, behind a network as bad as wanted."""
+"""A publisher for tests: aiortc's, given Opus packets encoded beforehand, behind a network as bad as wanted."""
 
 import asyncio
 import random
@@ -9,28 +9,10 @@ from fractions import Fraction
 import av
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
-from aiortc.rtp import RtpPacket, is_rtcp
+from aiortc.rtp import is_rtcp
 
 from media_gateway.webrtc import seam
-from pipeline.domain import SAMPLE_RATE, Samples
-
-PACKET_SECONDS = 0.02
-_PACKET_SAMPLES = round(PACKET_SECONDS * SAMPLE_RATE)
-
-
-def encoded(sound: Samples, *, bit_rate: int = 32_000, expected_loss: int = 10) -> list[bytes]:
-    """Sound of 16 kHz as Opus packets of 20 ms with in-band copies, as a browser sends a microphone."""
-    encoder = av.CodecContext.create("libopus", "w")
-    assert isinstance(encoder, av.AudioCodecContext)
-    encoder.sample_rate, encoder.layout, encoder.format = SAMPLE_RATE, "mono", "s16"  # type: ignore[assignment]
-    encoder.bit_rate = bit_rate
-    encoder.options = {"application": "voip", "fec": "1", "packet_loss": str(expected_loss)}
-    packets = []
-    for begin in range(0, len(sound) - _PACKET_SAMPLES + 1, _PACKET_SAMPLES):
-        frame = av.AudioFrame.from_ndarray(sound[None, begin : begin + _PACKET_SAMPLES], format="s16", layout="mono")
-        frame.sample_rate, frame.pts = SAMPLE_RATE, begin
-        packets += [bytes(packet) for packet in encoder.encode(frame)]
-    return packets
+from tests.media_gateway.opus_packets import PACKET_SECONDS
 
 
 @dataclass(slots=True)
@@ -135,7 +117,3 @@ def _badly(send: Callable[[bytes], object], network: Network) -> Callable[[bytes
             await send(late.pop())  # type: ignore[misc]
 
     return sent
-
-
-def sequence_of(data: bytes) -> int:
-    return RtpPacket.parse(data).sequence_number
