@@ -24,6 +24,7 @@ from pipeline.errors import (
     ModelUnavailable,
     NotFound,
     RecognitionFailed,
+    StorageFailed,
     StorageFull,
     UnreadableMedia,
 )
@@ -38,6 +39,7 @@ _STATUSES: tuple[tuple[type[GreffierError], HTTPStatus], ...] = (
     (UnreadableMedia, HTTPStatus.UNPROCESSABLE_ENTITY),
     (InvalidInput, HTTPStatus.UNPROCESSABLE_ENTITY),
     (StorageFull, HTTPStatus.INSUFFICIENT_STORAGE),
+    (StorageFailed, HTTPStatus.SERVICE_UNAVAILABLE),
     (ModelUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
     (RecognitionFailed, HTTPStatus.SERVICE_UNAVAILABLE),
     (GreffierError, HTTPStatus.INTERNAL_SERVER_ERROR),
