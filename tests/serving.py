@@ -18,7 +18,7 @@ import httpx2
 from api.house import House
 from api.opening import open_house
 from api.serve import listening
-from api.server import _Server, address_of
+from api.server import HouseServer, address_of
 from api.settings import Settings
 from api.wiring import Recognition
 
@@ -42,7 +42,7 @@ async def serving(recognition: Recognition, settings: Settings) -> AsyncIterator
         async with open_house(settings, recognition) as house:
             key = await house.access.first_key() or ""
             url = address_of(listener, "127.0.0.1").replace("localhost", "127.0.0.1")
-            server = _Server(house, url, None, opens=False)
+            server = HouseServer(house, url, None, opens=False)
             running = asyncio.create_task(server.serve([listener]))
             try:
                 async with asyncio.timeout(WAIT):
