@@ -62,7 +62,11 @@ class Keeping:
     async def do(self, act: Callable[[], Awaitable[None]]) -> None:
         """Does ``act`` now, or at a later ``flush`` where the store fails; ``act`` may be done twice."""
         if not await self._tried(act):
-            self._later.append(act)
+            self.do_later(act)
+
+    def do_later(self, act: Callable[[], Awaitable[None]]) -> None:
+        """Does ``act`` at the next ``flush``."""
+        self._later.append(act)
 
     def see(self, caption: Caption) -> None:
         """Takes the newest state of an utterance that has no final."""
@@ -78,8 +82,8 @@ class Keeping:
             for caption in list(self._unkept.values())[:_AT_ONCE]:
                 if await self._keep_unkept(caption):
                     self.announce(caption)
-        for _ in range(min(_AT_ONCE, len(self._later))):
-            await self.do(self._later.popleft())
+            for act in list(self._later)[:_AT_ONCE]:
+                await self._do_again(act)
         if self.failing and self._worked and not self.waiting:
             self.failing = False
             _log.warning("store.recovered")
@@ -113,6 +117,14 @@ class Keeping:
         self._changed.clear()
         if changed and not await self._tried(partial(self.store.keep_open, changed)):
             self._changed |= {caption.utterance for caption in changed if caption.utterance in self._open}
+
+    async def _do_again(self, act: Callable[[], Awaitable[None]]) -> None:
+        """It waits until it is done, also when this is cancelled."""
+        done = await self._tried(act)
+        if act in self._later:
+            self._later.remove(act)
+            if not done:
+                self._later.append(act)
 
     async def _keep_unkept(self, caption: Caption) -> bool:
         """Where it fails it goes to the end of those that wait, so that one that always fails holds up none."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import partial
 
 from pipeline.domain import (
     Caption,
@@ -261,26 +262,27 @@ class RunningMeeting:
                 async with asyncio.timeout_at(deadline - _WRITING):
                     await self._session.captioned.wait()
             self._keeping.finish()
+            if state is _State.ENDED:
+                self._keep_end()
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(deadline):
                     await self._keeping.flush()
-                    await self._keep_end()
             if state is _State.ENDED:
                 self._telling.state("ended")
             self.feed.close()
 
-    async def _keep_end(self) -> None:
-        if self._state is not _State.ENDED:
-            return
-        if self._pause is not None:
-            await self._keeping.keep_pause(replace(self._pause, end=self.now()))
+    def _keep_end(self) -> None:
+        """A pause ends with the meeting."""
         store, ended_at = self._equipment.store, self._equipment.wall()
+        self.meeting = replace(self.meeting, ended_at=ended_at)
 
         async def keep() -> None:
             await store.update_meeting(replace(await store.meeting(self.meeting.id), ended_at=ended_at))
 
-        self.meeting = replace(self.meeting, ended_at=ended_at)
-        await self._keeping.do(keep)
+        if self._pause is not None:
+            ended = replace(self._pause, end=self.now())
+            self._keeping.do_later(partial(self._keeping.store.keep_pause, ended))
+        self._keeping.do_later(keep)
 
     def _refuse_when_over(self) -> None:
         if self.over:
