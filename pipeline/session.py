@@ -80,6 +80,7 @@ class Session:
     totals: SessionTotals = field(default_factory=SessionTotals)
     failing: int = 0
     captioned: asyncio.Event = field(default_factory=asyncio.Event)
+    _ending: dict[TrackId, asyncio.Event] = field(default_factory=dict)
     _asked: set[tuple[TrackId, bool]] = field(default_factory=set)
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
     _sending: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -112,6 +113,15 @@ class Session:
     def _forget(self, track: TrackId) -> float:
         """Lets go of what no window will hear; of a track that has ended no other window may ask for it."""
         return self.memory.forget(track, self.core.needed_from(track))
+
+    async def ended(self, track: TrackId) -> None:
+        """Returns once ``track`` was closed and the finals of all that was heard of it were sent."""
+        ending = self._ending.setdefault(track, asyncio.Event())
+        try:
+            await self._send()
+            await ending.wait()
+        finally:
+            self._ending.pop(track, None)
 
     # --- in ---------------------------------------------------------------------------------------------
 
@@ -200,6 +210,9 @@ class Session:
             for gap in self.core.gaps_to_mark():
                 self.totals.gaps += 1
                 await self.store.keep_gap(gap)
+            for track, ending in self._ending.items():
+                if self.core.ended(track):
+                    ending.set()
 
     async def _keep(self, caption: Caption) -> None:
         self.totals.finals += 1

@@ -177,6 +177,11 @@ class MeetingCaptioner:
         """Whether an utterance has no final yet."""
         return any(line.captioner.busy for line in self._lines.values())
 
+    def ended(self, track: TrackId) -> bool:
+        """Whether ``track`` is closed and every utterance of it has its final."""
+        line = self._lines.get(track)
+        return line is not None and line.closed and not line.captioner.busy
+
     def behind(self, now: float) -> float:
         """Seconds for which the speech that has waited longest has been waiting for recognition."""
         waits = [

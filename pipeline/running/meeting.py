@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -78,6 +79,7 @@ class RunningMeeting:
         self._chosen: dict[ParticipantId, tuple[str, ...]] = {}
         self._pause = past.pauses[-1] if past.pauses and past.pauses[-1].end is None else None
         self._reserved_until = past.first + RESERVED + len(past.finals)
+        self._present: Counter[ParticipantId] = Counter()
         self._occupied_at = equipment.steady()
         self._bus = equipment.new_bus()
         self._memory = equipment.new_memory()
@@ -143,7 +145,7 @@ class RunningMeeting:
     def snapshot(self, after: int | None = None) -> Event:
         """What a reader who comes in needs first; its captions are those newer than ``after``, oldest first."""
         state = "ended" if self._state is _State.ENDED else "running"
-        return self._telling.snapshot(after, state, self.paused, self._voices.present)
+        return self._telling.snapshot(after, state, self.paused, lambda participant: self._present[participant] > 0)
 
     # --- who is there -----------------------------------------------------------------------------------------
 
@@ -174,14 +176,22 @@ class RunningMeeting:
         """
         self._refuse_when_over()
         participant = track.participant.id
-        if not self._voices.present(participant):
+        self._present[participant] += 1
+        if self._present[participant] == 1:
             self._telling.participant(participant, "joined")
         try:
             await self._voices.pump(source, track)
+            await self._hear_out(track)
         finally:
-            self._occupied_at = self._equipment.steady()
-            if not self._voices.present(participant):
+            self._present[participant] -= 1
+            if not self._present[participant]:
                 self._telling.participant(participant, "left")
+
+    async def _hear_out(self, track: Track) -> None:
+        """Whoever leaves has left once what they said is final, or after 3 s."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS):
+                await self._session.ended(track.id)
 
     async def rename(self, participant: ParticipantId, name: str) -> None:
         """The name in the store and in events from now on. Raises ``NotFound``."""

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pipeline.domain import AudioFrame, AudioLost, ParticipantId, Track, TrackClosed, TrackEvent, TrackOpened
+from pipeline.domain import AudioFrame, AudioLost, Track, TrackClosed, TrackEvent, TrackOpened
 from pipeline.edge import MeetingEdge
 from pipeline.ports import AudioBus, AudioKeeper, AudioSource, SpeechDetector
 
@@ -37,9 +37,6 @@ class Voices:
 
     def __len__(self) -> int:
         return len(self._voices)
-
-    def present(self, participant: ParticipantId) -> bool:
-        return any(voice.track.participant.id == participant for voice in self._voices)
 
     async def pump(self, source: AudioSource, track: Track) -> None:
         """Takes the sound of ``source`` as that of ``track`` until it ends, fails or is stopped."""

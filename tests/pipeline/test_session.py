@@ -398,6 +398,24 @@ class SlowRecord:
         return await self.well.recognize(request)
 
 
+async def test_it_tells_when_all_that_was_heard_of_a_track_is_final() -> None:
+    async with Batcher(engine((ANNE, 0.0, 2.0), (BILAL, 0.0, 9.0)), BATCHES) as recognizer:
+        stage = Stage(recognizer)
+        session = stage.session()
+        running = asyncio.create_task(session.run())
+        for event in [opened(ANNE), opened(BILAL), *talk(ANNE, 0.0, 2.0), *talk(BILAL, 0.0, 9.0)]:
+            await stage.bus.send(event)
+        ended = asyncio.create_task(session.ended(ANNE))
+        await until(lambda: bool(stage.finals(ANNE) and stage.finals(BILAL)))
+        await asyncio.sleep(0.01)
+        assert not ended.done(), "the track is still open"
+        await stage.bus.send(TrackClosed(ANNE, 2.5))
+        async with asyncio.timeout(2.0):
+            await ended
+        await stage.bus.close()
+        await running
+
+
 async def test_it_counts_the_windows_that_failed_since_one_was_recognised() -> None:
     failing = True
     failed = engine((ANNE, 0.0, 2.0), fail=lambda batch: failing)

@@ -260,3 +260,14 @@ def test_no_audio_is_needed_of_a_track_that_has_ended_and_is_recognised() -> Non
     assert core.needed_from(ANNE) < 1.0
     answer(core, ANNE, "good morning", record=True)
     assert core.needed_from(ANNE) == float("inf")
+
+
+def test_a_track_has_ended_once_it_is_closed_and_all_of_it_is_final() -> None:
+    core = meeting(ANNE)
+    said(core, ANNE, 1.0, 2.0)
+    core.track_closed(ANNE, 3.0)
+    assert [core.ended(name) for name in (ANNE, BILAL)] == [False, False]
+    answer(core, ANNE, "good morning")
+    assert [core.ended(name) for name in (ANNE, BILAL)] == [True, False]
+    core.track_opened(track(ANNE))
+    assert [core.ended(name) for name in (ANNE, BILAL)] == [False, False]

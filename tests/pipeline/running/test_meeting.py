@@ -180,6 +180,34 @@ async def test_a_newcomer_is_shown_the_meeting_as_it_stands(stage: Stage) -> Non
     assert meeting.snapshot(meeting.feed.newest)["events"] == []
 
 
+async def test_who_leaves_in_mid_sentence_has_left_once_that_is_final(stage: Stage) -> None:
+    meeting = await stage.open()
+    anne = await stage.talker(meeting)
+    await stage.begin(anne, "I must go")
+    await until(lambda: events(meeting, "caption"))
+    stage.engine.wait = lambda seconds: time.sleep(0.1)
+    anne.hang_up()
+    await until(lambda: len(events(meeting, "participant")) == 2)
+    assert finals(meeting) == [("Anne", "I must go")]
+    told = [reading.event for reading in meeting.feed.history()]
+    assert [event["type"] for event in told][-2:] == ["caption", "participant"]
+
+
+async def test_who_leaves_while_the_engine_is_stuck_has_left_all_the_same(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LAST_WORDS", 0.2)
+    meeting = await stage.open()
+    anne = await stage.talker(meeting)
+    stage.gate.clear()
+    await stage.begin(anne, "I must go")
+    anne.hang_up()
+    await until(lambda: len(events(meeting, "participant")) == 2)
+    assert finals(meeting) == []
+    stage.gate.set()
+    await until(lambda: finals(meeting))
+
+
 # --- trouble with sources ---------------------------------------------------------------------------------------
 
 
