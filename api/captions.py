@@ -7,11 +7,14 @@ of the last event it had.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response, WebSocket
+from starlette.requests import HTTPConnection
 from starlette.responses import StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
 
 from api.access import Need, needs
 from api.house import House, house_of
@@ -23,10 +26,33 @@ from pipeline.running import RunningMeeting
 
 router = APIRouter(prefix="/api/v1/meetings/{meeting}", tags=["captions"], dependencies=[needs(Need.READ)])
 
+_log = logging.getLogger("greffier.api")
+
 _PATIENCE = 10.0
 _HEARTBEAT = 15.0
 _RETRY_MS = 2000
-_NORMAL, _GOING_AWAY, _TRY_AGAIN = 1000, 1001, 1013  # RFC 6455, section 7.4.1, and its registry
+_NORMAL, _GOING_AWAY = 1000, 1001  # RFC 6455, section 7.4.1
+
+
+class PatientResponse(StreamingResponse):
+    """A stream whose reader is dropped when it takes nothing for ``_PATIENCE`` seconds."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def patient(message: Message) -> None:
+            async with asyncio.timeout(_PATIENCE):
+                await send(message)
+
+        try:
+            await super().__call__(scope, receive, patient)
+        except TimeoutError:
+            _let_go(HTTPConnection(scope))
+
+
+def _let_go(connection: HTTPConnection) -> None:
+    """Frees what waits to be taken; the server gives ``abort``, other servers of ASGI do not."""
+    _log.info("reader.dropped")
+    abort: Callable[[], None] = getattr(connection.state, "abort", lambda: None)
+    abort()
 
 
 @router.websocket("/captions.ws")
@@ -53,7 +79,6 @@ async def socket(websocket: WebSocket, meeting: str, after: int | None = None) -
 
 async def _send(websocket: WebSocket, running: RunningMeeting, after: int | None) -> None:
     """Runs until the feed ends, which closes the socket, or the reader takes nothing any more."""
-    send = websocket.send
     snapshot = running.snapshot(after)
     newest = running.feed.newest
     try:
@@ -62,11 +87,11 @@ async def _send(websocket: WebSocket, running: RunningMeeting, after: int | None
         async for batch in running.feed.read(newest):
             async with asyncio.timeout(_PATIENCE):
                 for reading in batch:
-                    await send({"type": "websocket.send", "text": reading.text})
+                    await websocket.send({"type": "websocket.send", "text": reading.text})
         over = running.meeting.ended_at is not None
         await websocket.close(_NORMAL if over else _GOING_AWAY)
     except TimeoutError:
-        await websocket.close(_TRY_AGAIN, "nothing was read for too long")
+        _let_go(websocket)
 
 
 async def _until_gone(websocket: WebSocket) -> None:
@@ -77,7 +102,7 @@ async def _until_gone(websocket: WebSocket) -> None:
             return
 
 
-@router.get("/captions.sse", summary="Captions as server-sent events", response_class=StreamingResponse)
+@router.get("/captions.sse", summary="Captions as server-sent events", response_class=PatientResponse)
 async def events(
     request: Request,
     meeting: str,
@@ -90,7 +115,7 @@ async def events(
         after = int(last_event_id)
     running = await _running(house, identity)
     stream = _stream(running, after) if running is not None else _once(_sse(_json(await _past(house, identity))))
-    return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    return PatientResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
 async def _stream(running: RunningMeeting, after: int | None) -> AsyncIterator[str]:
@@ -120,13 +145,13 @@ async def _with_heartbeats(batches: AsyncIterator[list[Reading]]) -> AsyncIterat
             coming.cancel()
 
 
-@router.get("/captions.vtt", summary="Captions as a WebVTT document that grows", response_class=StreamingResponse)
+@router.get("/captions.vtt", summary="Captions as a WebVTT document that grows", response_class=PatientResponse)
 async def webvtt(request: Request, meeting: str) -> Response:
     """Cues from the beginning on, each once its words are committed; after the meeting, the file."""
     house, identity = house_of(request), MeetingId(meeting)
     running = await _running(house, identity)
     if running is not None:
-        return StreamingResponse(_growing(running), media_type="text/vtt", headers={"X-Accel-Buffering": "no"})
+        return PatientResponse(_growing(running), media_type="text/vtt", headers={"X-Accel-Buffering": "no"})
     transcript = await house.store.transcript(identity)
     text = await asyncio.to_thread(FORMATS["vtt"], transcript)
     return Response(text, media_type="text/vtt")

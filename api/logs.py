@@ -36,6 +36,12 @@ def set_up_logs(stream: TextIO = sys.stderr) -> None:
     logging.getLogger("greffier").setLevel(logging.WARNING if terminal else logging.INFO)
     # At INFO it logs addresses with their queries, where tokens may stand.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """uvicorn 0.54 takes a WebSocket that was refused with an answer for one that was not answered."""
+    return "returned without completing handshake" not in record.msg
 
 
 def _plain(value: object) -> object:

@@ -7,9 +7,11 @@ import socket
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.access import is_loopback
 from api.app import create_app, wind_down
@@ -44,6 +46,20 @@ def address_of(listener: socket.socket, host: str) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+class _AbortableProtocol(HttpToolsProtocol):
+    """Gives the application ``state.abort``: lets go of a peer that takes nothing, and of what waits for it.
+
+    Closing would wait until everything was taken. Sockets are upgraded from here and inherit it.
+    """
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.app_state = {**self.app_state, "abort": self._abort}
+
+    def _abort(self) -> None:
+        self.transport.abort()
+
+
 class HouseServer(uvicorn.Server):
     """uvicorn, which says where it is once it listens, and stops when meetings have their finals."""
 
@@ -52,6 +68,7 @@ class HouseServer(uvicorn.Server):
             uvicorn.Config(
                 create_app(house),
                 lifespan="on",
+                http=_AbortableProtocol,
                 ws="websockets-sansio",
                 ws_per_message_deflate=False,  # a caption is short, and a thousand readers are many
                 ws_max_size=_LARGEST_MESSAGE,

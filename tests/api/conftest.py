@@ -1,6 +1,6 @@
 """Commands as tests run them: in this process with one engine for all, so that the model is loaded once."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from api.wiring import Recognition
 from models.calibration import Calibration
 from models.faster_whisper import EngineSettings, WhisperEngine
 from pipeline.live.settings import LiveSettings
+from tests.api.serving import Serving, serving
 
 
 @pytest.fixture(scope="session")
@@ -52,3 +53,10 @@ def greffier(loaded: Recognition, monkeypatch: pytest.MonkeyPatch, capsys: pytes
         return Said(code, written.out, written.err)
 
     return run
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Serving]:
+    """A server of the test's own."""
+    async with serving(tmp_path) as server:
+        yield server
