@@ -5,14 +5,27 @@ from pathlib import Path
 import pytest
 from faster_whisper.tokenizer import _LANGUAGE_CODES
 
-from api.settings import LANGUAGES, VARIABLES, Device, PolicyName, Settings, parse_languages, read_settings
+from api.settings import (
+    LANGUAGES,
+    VARIABLES,
+    Device,
+    IceServer,
+    PolicyName,
+    Settings,
+    parse_languages,
+    read_settings,
+)
 from pipeline.errors import InvalidSetting
 
 HOME = {"HOME": "/home/someone"}
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
-    assert read_settings(HOME) == Settings(cache=Path("/home/someone/.cache/greffier"))
+    assert read_settings(HOME) == Settings(
+        cache=Path("/home/someone/.cache/greffier"),
+        home=Path("/home/someone/.local/share/greffier"),
+        database_url="sqlite:////home/someone/.local/share/greffier/greffier.db",
+    )
 
 
 def test_an_empty_value_is_no_value() -> None:
@@ -35,6 +48,16 @@ def test_every_variable_is_read() -> None:
             "GREFFIER_BATCH": "16",
             "GREFFIER_STEP": "0.5",
             "GREFFIER_POLICY": "local-agreement",
+            "GREFFIER_HOST": "[::1]",
+            "GREFFIER_PORT": "80",
+            "GREFFIER_HOME": "/srv/greffier",
+            "GREFFIER_DATABASE_URL": "sqlite:////srv/other.db",
+            "GREFFIER_ICE_SERVERS": "stun:stun.example:3478, turn:anne:s3cret@turn.example:3478?transport=tcp",
+            "GREFFIER_EMPTY_AFTER": "60",
+            "GREFFIER_HLS_HOLD_BACK": "3.5",
+            "GREFFIER_UPLOAD_LIMIT": "100 MiB",
+            "GREFFIER_ORIGINS": "https://a.example,http://localhost:3000",
+            "GREFFIER_TOKEN_TTL": "900",
             "PYANNOTE_METRICS_ENABLED": "false",
         }
     )
@@ -49,6 +72,19 @@ def test_every_variable_is_read() -> None:
         step=0.5,
         policy=PolicyName.LOCAL_AGREEMENT,
         pyannote_metrics=False,
+        host="::1",
+        port=80,
+        home=Path("/srv/greffier"),
+        database_url="sqlite:////srv/other.db",
+        ice_servers=(
+            IceServer("stun:stun.example:3478"),
+            IceServer("turn:turn.example:3478?transport=tcp", "anne", "s3cret"),
+        ),
+        empty_after=60.0,
+        hls_hold_back=3.5,
+        upload_limit=100 * 1024**2,
+        origins=("https://a.example", "http://localhost:3000"),
+        token_ttl=900.0,
     )
 
 
@@ -67,6 +103,19 @@ def test_every_variable_is_read() -> None:
         ("GREFFIER_STEP", "nan", "from 0.2 to 10"),
         ("GREFFIER_POLICY", "greedy", "alignatt or local-agreement"),
         ("GREFFIER_CACHE", __file__, "a folder"),
+        ("GREFFIER_HOME", __file__, "a folder"),
+        ("GREFFIER_HOST", "a host", "an address"),
+        ("GREFFIER_PORT", "65536", "from 0 to 65535"),
+        ("GREFFIER_DATABASE_URL", "postgresql://here/greffier", "sqlite:///PATH"),
+        ("GREFFIER_ICE_SERVERS", "turn:turn.example", "turn:USER:PASSWORD@HOST:PORT"),
+        ("GREFFIER_ICE_SERVERS", "stun.example:3478", "stun:HOST:PORT"),
+        ("GREFFIER_EMPTY_AFTER", "0", "from 1 to 86400"),
+        ("GREFFIER_HLS_HOLD_BACK", "-1", "from 0 to 60"),
+        ("GREFFIER_UPLOAD_LIMIT", "2 GB", "GiB"),
+        ("GREFFIER_UPLOAD_LIMIT", "0", "bytes"),
+        ("GREFFIER_ORIGINS", "https://a.example/page", "origins"),
+        ("GREFFIER_ORIGINS", "*", "origins"),
+        ("GREFFIER_TOKEN_TTL", "5", "from 10 to 86400"),
     ],
 )
 def test_a_bad_value_is_refused_with_its_name_and_what_is_allowed(name: str, value: str, allowed: str) -> None:
@@ -91,6 +140,20 @@ def test_a_bad_value_is_refused_with_its_name_and_what_is_allowed(name: str, val
 )
 def test_the_cache_is_where_it_is_asked_for(environ: dict[str, str], cache: str) -> None:
     assert read_settings(environ).cache == Path(cache)
+
+
+@pytest.mark.parametrize(
+    ("environ", "home"),
+    [
+        ({"HOME": "/h", "XDG_DATA_HOME": "/x"}, "/x/greffier"),
+        ({"HOME": "/h", "XDG_DATA_HOME": "relative"}, "/h/.local/share/greffier"),
+        ({"HOME": "/h", "GREFFIER_HOME": "~/g"}, "/h/g"),
+    ],
+)
+def test_what_must_not_be_lost_is_where_it_is_asked_for(environ: dict[str, str], home: str) -> None:
+    settings = read_settings(environ)
+    assert settings.home == Path(home)
+    assert settings.database_url == f"sqlite:///{home}/greffier.db"
 
 
 def test_a_name_that_means_nothing_is_told_with_the_nearest_that_does() -> None:
