@@ -15,7 +15,9 @@ HEARD = 60_000
 
 def text_of(page: Page, name: str) -> str:
     """What the page shows as said by ``name``."""
-    items = page.locator("#captions .caption").filter(has=page.locator(".speaker bdi", has_text=re.compile(f"^{name}$")))
+    items = page.locator("#captions .caption").filter(
+        has=page.locator(".speaker bdi", has_text=re.compile(f"^{name}$"))
+    )
     return " ".join(items.locator(".words").all_inner_texts())
 
 
@@ -47,7 +49,9 @@ def test_two_people_speak_and_a_third_reads_along_until_the_transcript_is_kept(
     reader.evaluate(
         """() => new MutationObserver(() => {
             const tail = document.querySelector("#captions .tail:not(:empty)");
-            if (tail) window.tailed = {style: getComputedStyle(tail).fontStyle, line: getComputedStyle(tail).textDecorationLine};
+            if (!tail) return;
+            const style = getComputedStyle(tail);
+            window.tailed = {style: style.fontStyle, line: style.textDecorationLine};
         }).observe(document.getElementById("captions"), {subtree: true, childList: true, characterData: true})"""
     )
     jack = microphones.page(address, spoken(ENGLISH, after=60.0))

@@ -1,4 +1,4 @@
-"""Reading captions: what is announced, what is left where it is, names as text. The page's WebSocket is the test's own."""
+"""Reading captions: what is announced, what is left where it is, names as text. The test says what the feed sends."""
 
 import json
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ def feed(visitors: Visitors, meetings: Meetings) -> Iterator[Feed]:
     meeting = meetings.new("Read")
     page = visitors.page("/sign-in")
     feed = Feed(page)
-    page.route_web_socket("**/captions.ws*", lambda socket: feed.accept(socket))
+    page.route_web_socket("**/captions.ws*", lambda socket: feed.accept(socket))  # noqa: PLW0108 - no method
     page.goto(f"/meetings/{meeting}")
     read(page)
     expect(page.locator("#people li")).to_have_count(len(NAMES))
@@ -70,9 +70,13 @@ def announced(feed: Feed) -> list[str]:
 
 def test_only_finished_captions_are_announced_and_each_once(feed: Feed) -> None:
     feed.page.evaluate(
-        """() => { window.added = []; new MutationObserver(changes => changes.forEach(change => change.addedNodes.forEach(
-            node => window.added.push(node.textContent)))).observe(document.getElementById("announcer"),
-            {childList: true, subtree: true, characterData: true}) }"""
+        """() => {
+            window.added = [];
+            const take = change => change.addedNodes.forEach(node => window.added.push(node.textContent));
+            const watch = changes => changes.forEach(take);
+            new MutationObserver(watch).observe(document.getElementById("announcer"),
+                {childList: true, subtree: true, characterData: true});
+        }"""
     )
     feed.caption("u1", "", " Good")
     feed.caption("u1", " Good", " morning every")
@@ -89,7 +93,10 @@ def test_only_finished_captions_are_announced_and_each_once(feed: Feed) -> None:
     expect(log).to_have_role("log")
     assert (log.get_attribute("aria-live"), log.get_attribute("aria-relevant")) == ("polite", "additions")
     # What is shown is content to go through at one's own pace, in no live region.
-    assert feed.page.locator("#captions").evaluate("list => list.closest('[aria-live], [role=log], [role=status]')") is None
+    assert (
+        feed.page.locator("#captions").evaluate("list => list.closest('[aria-live], [role=log], [role=status]')")
+        is None
+    )
     assert feed.page.locator("#captions").evaluate("list => list.closest('[aria-hidden=true]')") is None
 
 
@@ -124,7 +131,9 @@ def test_announcements_can_be_turned_off(feed: Feed) -> None:
 def test_new_captions_never_move_what_is_being_read(feed: Feed) -> None:
     page = feed.page
     for number in range(1, 41):
-        feed.caption(f"u{number}", f" Sentence number {number}, long enough to fill a good part of the line.", who=number % 5)
+        feed.caption(
+            f"u{number}", f" Sentence number {number}, long enough to fill a good part of the line.", who=number % 5
+        )
     expect(page.locator(".caption")).to_have_count(40)
     newest = page.locator("#newest")
     expect(newest).to_be_hidden()
@@ -154,8 +163,8 @@ def test_new_captions_never_move_what_is_being_read(feed: Feed) -> None:
 
 
 def distance_from_end(page: Page) -> float:
-    script = "() => { const it = document.getElementById('scroll'); return it.scrollHeight - it.scrollTop - it.clientHeight }"
-    distance: float = page.evaluate(script)
+    script = "it => it.scrollHeight - it.scrollTop - it.clientHeight"
+    distance: float = page.locator("#scroll").evaluate(script)
     return distance
 
 

@@ -8,7 +8,8 @@ create?.addEventListener("submit", async (event) => {
   event.preventDefault();
   const { title, languages, keep_audio } = create.elements;
   const button = create.querySelector("button");
-  button.disabled = true;
+  if (button.ariaDisabled === "true") return;
+  button.ariaDisabled = "true";
   const wanted = {
     title: title.value.trim(),
     languages: languages.value ? [languages.value] : [],
@@ -19,7 +20,7 @@ create?.addEventListener("submit", async (event) => {
     location.assign(`/meetings/${id}`);
   } catch (error) {
     showRefusal(document.getElementById("create-error"), error);
-    button.disabled = false;
+    button.ariaDisabled = "false";
   }
 });
 

@@ -144,8 +144,7 @@ function finish(code, link) {
   for (const each of ["lost", "microphone", ...Object.keys(SOLVED_BY), "sample"]) notices.clear(each);
   setPaused(false);
   notices.show(code, link);
-  for (const id of ["microphone", "pause", "sample"]) if (at(id)) at(id).disabled = true;
-  for (const button of document.querySelectorAll('[data-opens="end-dialog"]')) button.disabled = true;
+  for (const button of document.querySelectorAll('#microphone, #pause, #sample, [data-opens="end-dialog"]')) idle(button);
   at("join").hidden = true;
   mode();
 }
@@ -153,12 +152,12 @@ function finish(code, link) {
 // --- joining and the microphone -----------------------------------------------------------------------------
 
 function enter() {
-  if (!at("stage").hidden) return;
+  const isInside = !at("stage").hidden;
   at("join").hidden = true;
   at("stage").hidden = false;
   chooseSource();
   mode();
-  at("captions-title").focus();
+  (isInside ? at("microphone") : at("captions-title")).focus();
 }
 
 /** Joins, or joins again as the same participant when the token is old. */
@@ -227,12 +226,14 @@ at("speak")?.addEventListener("submit", async (event) => {
   }
   remember(form);
   const button = form.querySelector("button");
-  button.disabled = true;
+  if (button.ariaDisabled === "true") return;
+  idle(button);
   if (await speak()) enter();
-  button.disabled = false;
+  idle(button, false);
 });
 
-at("microphone")?.addEventListener("click", async () => {
+at("microphone")?.addEventListener("click", async ({ currentTarget: button }) => {
+  if (button.ariaDisabled === "true") return;
   if (microphone.wanted) {
     microphone.mute(!microphone.muted);
     mode();
@@ -259,16 +260,21 @@ if (at("speak")) {
 
 // --- for everybody --------------------------------------------------------------------------------------------
 
+/** A button that does nothing now. It can still be reached: one that is disabled would drop the focus. */
+function idle(button, isIdle = true) {
+  button.setAttribute("aria-disabled", String(isIdle));
+}
+
 async function act(button, what) {
+  if (button.ariaDisabled === "true") return;
   at("controls-error").textContent = "";
-  button.disabled = true;
+  idle(button);
   try {
-    return await what();
+    await what();
   } catch (error) {
     showRefusal(at("controls-error"), error);
-    return undefined;
   } finally {
-    button.disabled = over;
+    idle(button, over);
   }
 }
 

@@ -47,7 +47,9 @@ apply();
 // The browser keeps the focus inside an open dialog and gives it back to the button that opened it.
 for (const button of document.querySelectorAll("[data-opens]")) {
   button.setAttribute("aria-haspopup", "dialog");
-  button.addEventListener("click", () => document.getElementById(button.dataset.opens).showModal());
+  button.addEventListener("click", () => {
+    if (button.ariaDisabled !== "true") document.getElementById(button.dataset.opens).showModal();
+  });
 }
 
 localiseTimes(document);

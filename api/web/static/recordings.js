@@ -25,7 +25,8 @@ form.addEventListener("submit", async (event) => {
   if (language.value) body.append("languages", language.value);
   body.append("file", file.files[0]);
   const button = form.querySelector("button");
-  button.disabled = true;
+  if (button.ariaDisabled === "true") return;
+  button.ariaDisabled = "true";
   const row = newRow(file.files[0].name);
   try {
     const recording = await upload("/api/v1/recordings", body, (part) => progress(row, "script.uploading", part));
@@ -37,7 +38,7 @@ form.addEventListener("submit", async (event) => {
     row.item.remove();
     showRefusal(at("upload-error"), error);
   }
-  button.disabled = false;
+  button.ariaDisabled = "false";
   none();
 });
 
