@@ -49,13 +49,17 @@ class _State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What the store knows of a meeting when a session of it starts; ``first`` is the first number of its feed."""
+    """What is known of a meeting when a session of it starts.
+
+    ``first`` is the first number of its feed; ``cut`` says that the session before was not ended in order.
+    """
 
     first: int
     finals: Sequence[Caption] = ()
     participants: Sequence[Participant] = ()
     pauses: Sequence[Pause] = ()
     languages: Mapping[ParticipantId, tuple[str, ...]] = field(default_factory=dict)
+    cut: bool = False
 
 
 class RunningMeeting:
@@ -364,7 +368,7 @@ class RunningMeeting:
         for final in past.finals:
             self._telling.caption(final)
         self._telling.state("running")
-        if self.meeting.cut:
+        if past.cut:
             self._telling.notice("cut")
         if self._pause is not None:
             self._telling.notice("paused")

@@ -29,13 +29,15 @@ class RunningMeetings:
     _running: dict[MeetingId, RunningMeeting] = field(default_factory=dict)
     _finishing: dict[MeetingId, RunningMeeting] = field(default_factory=dict)
     _locks: "WeakValueDictionary[MeetingId, asyncio.Lock]" = field(default_factory=WeakValueDictionary)
+    _cut: set[MeetingId] = field(default_factory=set)
     _left: dict[MeetingId, float] = field(default_factory=dict)
     _looking: "asyncio.Task[None] | None" = None
     _closed: bool = False
 
     async def start(self) -> None:
         """Recovers what a killed process left: its unfinished utterances become finals, its meetings are marked cut."""
-        for meeting in await self.equipment.store.close_unfinished():
+        self._cut.update(await self.equipment.store.close_unfinished())
+        for meeting in self._cut:
             _log.warning("meeting.recovered", extra={"meeting": meeting})
         await self._find_left()
         self._looking = asyncio.create_task(self._look())
@@ -100,10 +102,12 @@ class RunningMeetings:
             participants=await store.participants(meeting),
             pauses=await store.pauses(meeting),
             languages=await store.languages(meeting),
+            cut=meeting in self._cut,
         )
         if self._closed:
             raise InvalidInput("the server is shutting down: try again in a moment")
         self._running[meeting] = running = RunningMeeting(self.equipment, kept, past)
+        self._cut.discard(meeting)
         _log.info("meeting.started", extra={"meeting": meeting})
         return running
 
@@ -136,7 +140,7 @@ class RunningMeetings:
 
     async def _look_at(self, name: MeetingId, meeting: RunningMeeting) -> None:
         if meeting.over:
-            await self.end(name)
+            self._finishing[name] = self._running.pop(name)
         elif meeting.broken:
             async with self._lock(name):
                 await meeting.suspend()
@@ -154,6 +158,7 @@ class RunningMeetings:
             self._left.pop(name, None)
 
     async def _mark_cut(self, meeting: MeetingId) -> None:
+        self._cut.add(meeting)
         store = self.equipment.store
         await store.update_meeting(replace(await store.meeting(meeting), cut=True))
 

@@ -11,7 +11,17 @@ from pathlib import Path
 import pytest
 
 from pipeline import session as shell
-from pipeline.domain import AudioFrame, AudioLost, Participant, ParticipantId, Pause, TrackId, TrackOpened
+from pipeline.domain import (
+    AudioFrame,
+    AudioLost,
+    Participant,
+    ParticipantId,
+    Pause,
+    TrackId,
+    TrackOpened,
+    Window,
+    WindowKind,
+)
 from pipeline.errors import InvalidInput, NotFound
 from pipeline.running import meeting as module
 from pipeline.running.meeting import RunningMeeting
@@ -286,10 +296,10 @@ async def test_a_pause_ends_the_speech_under_way_and_nothing_is_recognised_until
     await until(lambda: finals(meeting))
     stage.clock.at += 2.0
     await until(lambda: meeting._core.idle)
-    heard = len(stage.engine.batches)
+    before = len(stage.engine.batches)
     await stage.say(anne, "this is secret", pause=2.0)
     await asyncio.sleep(0.1)
-    assert len(stage.engine.batches) == heard
+    assert len(stage.engine.batches) == before
     await meeting.resume()
     ended = stage.clock.at
     await stage.say(anne, "back again")
@@ -406,15 +416,21 @@ async def test_languages_and_glossary_change_while_it_runs(stage: Stage) -> None
     meeting.set_glossary(("Greffier",))
     await stage.say(anne, "bonjour")
     await until(lambda: finals(meeting))
-    window = stage.engine.batches[-1][0]
+    window = heard(stage, anne.track.id)
     assert (window.languages, window.glossary) == (("fr",), ("Greffier", "Anne", "Bilal"))
     meeting.set_languages(("fr", "en"), BILAL.id)
     await stage.say(bilal, "hello")
     await until(lambda: len(finals(meeting)) == 2)
-    assert stage.engine.batches[-1][0].languages == ("fr", "en")
+    assert heard(stage, bilal.track.id).languages == ("fr", "en")
     assert (await meeting.join(BILAL, ("en",))).languages == ("fr", "en"), "what was chosen while it runs counts"
     assert meeting.meeting.languages == ("fr",)
     assert meeting.meeting.glossary == ("Greffier",)
+
+
+def heard(stage: Stage, track: TrackId) -> Window:
+    """The newest window of a track that was recognised for its captions."""
+    windows = [window for batch in stage.engine.batches for window in batch if window.kind is not WindowKind.RECORD]
+    return [window for window in windows if window.track == track][-1]
 
 
 async def test_languages_that_the_model_does_not_know_are_refused(stage: Stage) -> None:

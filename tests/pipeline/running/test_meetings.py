@@ -238,6 +238,8 @@ async def test_after_a_kill_committed_words_are_finals_and_the_meeting_says_that
         assert str(texts[1]).startswith("one two three")
         assert notices(meeting) == ["cut"]
         assert (await after.store.meeting(MEETING)).cut
+        await meeting.suspend()
+        assert notices(await after.meetings.of(MEETING)) == [], "the session before this one ended in order"
         assert meeting.now() == pytest.approx(after.clock.at)
 
 
