@@ -65,7 +65,9 @@ async def join(request: Request, meeting: str, wanted: NewParticipant) -> Joined
 
 @router.get("", dependencies=[needs(Need.READ)], summary="List the participants of a meeting")
 async def participants(request: Request, meeting: str) -> ParticipantList:
-    found = await house_of(request).store.participants(MeetingId(meeting))
+    store = house_of(request).store
+    await store.meeting(MeetingId(meeting))
+    found = await store.participants(MeetingId(meeting))
     return ParticipantList(participants=[ParticipantShape(participant=each.id, name=each.name) for each in found])
 
 
