@@ -9,6 +9,7 @@ import pytest
 
 from media_gateway.files import FileTap, ReplayClock, track_of
 from media_gateway.lossy import Losses, LossyTap
+from media_gateway.outlet import Outlet
 from media_gateway.scripted import ScriptedTap
 from pipeline.domain import AudioFrame, TrackClosed, TrackEvent, TrackOpened
 from pipeline.ports import AudioSource
@@ -29,7 +30,15 @@ def from_a_bad_network(folder: Path) -> AudioSource:
     return LossyTap(from_script(folder), Losses(drop=0.2))
 
 
-@pytest.fixture(params=[from_file, from_script, from_a_bad_network], ids=lambda make: make.__name__)
+def from_a_microphone(folder: Path) -> AudioSource:
+    """The end of every live tap: WHIP and WebSocket sessions give their sound by an outlet."""
+    outlet = Outlet(track_of(folder / "track"), lambda: 0.0)
+    outlet.put(frames_of(beep(1.0)))
+    outlet.close()
+    return outlet
+
+
+@pytest.fixture(params=[from_file, from_script, from_a_bad_network, from_a_microphone], ids=lambda make: make.__name__)
 async def events(request: pytest.FixtureRequest, tmp_path: Path) -> list[TrackEvent]:
     make: Callable[[Path], AudioSource] = request.param
     return [event async for event in make(tmp_path).events()]

@@ -1,8 +1,11 @@
 """Browsers, as aiortc plays them on this machine, publish by WHIP: what they say comes out as 16 kHz frames."""
 
 import asyncio
+import gc
 import random
+import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -297,6 +300,21 @@ async def test_the_sender_is_told_what_was_lost(stage: Stage, speech: Samples) -
     async with asyncio.timeout(8.0):
         while await lost() < 3:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
+
+
+async def test_a_session_that_ended_leaves_nothing_behind(stage: Stage, speech: Samples) -> None:
+    before = asyncio.all_tasks()
+    client, peer = await stage.publish(encoded(speech), "anne", None, "captions")
+    await until(lambda: client.received["captions"] is not None and stage.meeting.came.get("anne", [])[5:])
+    gone = weakref.ref(peer)
+    await stage.peers.close(peer.id)
+    del peer
+    await client.close()
+    await asyncio.sleep(0.3)  # the timer of all sessions ends with the last
+    gc.collect()
+    assert gone() is None
+    assert asyncio.all_tasks() <= before
+    assert not [thread.name for thread in threading.enumerate() if "decoder" in thread.name]
 
 
 async def test_twenty_at_once_are_all_heard_and_all_end(stage: Stage, speech: Samples) -> None:
