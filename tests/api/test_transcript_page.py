@@ -1,0 +1,71 @@
+"""What the page of a transcript shows, and in which order."""
+
+import pytest
+
+from api.page_words import Words
+from api.transcript_page import clock, entries_of, initials, iso
+from pipeline.domain import (
+    Gap,
+    MeetingId,
+    Participant,
+    ParticipantId,
+    Pause,
+    Segment,
+    SegmentId,
+    TrackId,
+    Transcript,
+    Word,
+)
+from pipeline.export.names import speaker_names
+from pipeline.record.turns import turns
+
+ANNE = Participant(ParticipantId("a"), "Anne <b>")
+BOB = Participant(ParticipantId("b"), "Bob")
+
+
+def segment(who: Participant, start: float, text: str, language: str = "fr") -> Segment:
+    words = (Word(text, start, start + 1.0),)
+    return Segment(SegmentId(f"{who.id}{start}"), TrackId(f"{who.id}.1"), who, start, start + 1.0, language, words)
+
+
+def test_turns_gaps_and_pauses_stand_in_the_order_in_which_they_began() -> None:
+    transcript = Transcript(
+        MeetingId("m"),
+        (segment(ANNE, 1.0, " Oui."), segment(ANNE, 2.5, " Well.", "en"), segment(BOB, 70.0, " Non.")),
+        (Gap(TrackId("b.1"), BOB, 10.0, 12.0, "late"),),
+        pauses=(Pause(20.0, 65.0), Pause(80.0)),
+    )
+    names = speaker_names(transcript)
+    entries = entries_of(transcript, turns(transcript), names, Words("en"))
+    assert [entry.start for entry in entries] == [1.0, 10.0, 20.0, 70.0, 80.0]
+    first = entries[0]
+    assert (first.speaker, first.look) == ("Anne <b>", 0)
+    assert [(piece.id, piece.language, piece.text) for piece in first.pieces] == [
+        ("a1.0", "fr", "Oui."),
+        ("a2.5", "en", "Well."),
+    ]
+    assert entries[3].look == 1
+    assert [entries[place].said for place in (1, 2, 4)] == [
+        "Bob: sound until 0:12 was not recognised",
+        "Captions paused until 1:05",
+        "Captions paused",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "signs"),
+    [("Éric Dubois", "ÉD"), ("anne", "A"), ("a b c", "AB"), ("", "?"), ("  ", "?"), ("🐙 Zoé", "🐙Z")],
+)
+def test_initials_are_the_first_signs_of_two_words(name: str, signs: str) -> None:
+    assert initials(name) == signs
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.0, "0:00"), (-1.0, "0:00"), (59.9, "0:59"), (3599.9, "59:59"), (3661.0, "1:01:01")]
+)
+def test_meeting_time_is_written_as_people_do(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
+
+
+def test_moments_are_in_utc() -> None:
+    assert iso(0.9) == "1970-01-01T00:00:00+00:00"
