@@ -8,8 +8,9 @@ of the last event it had.
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
-from typing import Annotated, Any
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Header, Query, Request, Response, WebSocket
 from starlette.requests import HTTPConnection
@@ -27,6 +28,7 @@ from pipeline.running import RunningMeeting
 router = APIRouter(prefix="/api/v1/meetings/{meeting}", tags=["captions"], dependencies=[needs(Need.READ)])
 
 _log = logging.getLogger("greffier.api")
+Batches: TypeAlias = AsyncGenerator[list[Reading], None]
 
 _PATIENCE = 10.0
 _HEARTBEAT = 15.0
@@ -37,6 +39,10 @@ _NORMAL, _GOING_AWAY = 1000, 1001  # RFC 6455, section 7.4.1
 class PatientResponse(StreamingResponse):
     """A stream whose reader is dropped when it takes nothing for ``_PATIENCE`` seconds."""
 
+    def __init__(self, content: AsyncGenerator[str, None], media_type: str) -> None:
+        super().__init__(content, media_type=media_type, headers={"X-Accel-Buffering": "no"})
+        self._content = content
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def patient(message: Message) -> None:
             async with asyncio.timeout(_PATIENCE):
@@ -46,6 +52,8 @@ class PatientResponse(StreamingResponse):
             await super().__call__(scope, receive, patient)
         except TimeoutError:
             _let_go(HTTPConnection(scope))
+        finally:
+            await self._content.aclose()  # at once, as it counts as a reader
 
 
 def _let_go(connection: HTTPConnection) -> None:
@@ -84,10 +92,11 @@ async def _send(websocket: WebSocket, running: RunningMeeting, after: int | None
     try:
         async with asyncio.timeout(_PATIENCE):
             await websocket.send_text(_json(snapshot))
-        async for batch in running.feed.read(newest):
-            async with asyncio.timeout(_PATIENCE):
-                for reading in batch:
-                    await websocket.send({"type": "websocket.send", "text": reading.text})
+        async with aclosing(running.feed.read(newest)) as batches:
+            async for batch in batches:
+                async with asyncio.timeout(_PATIENCE):
+                    for reading in batch:
+                        await websocket.send({"type": "websocket.send", "text": reading.text})
         over = running.meeting.ended_at is not None
         await websocket.close(_NORMAL if over else _GOING_AWAY)
     except TimeoutError:
@@ -115,18 +124,19 @@ async def events(
         after = int(last_event_id)
     running = await _running(house, identity)
     stream = _stream(running, after) if running is not None else _once(_sse(_json(await _past(house, identity))))
-    return PatientResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    return PatientResponse(stream, "text/event-stream")
 
 
-async def _stream(running: RunningMeeting, after: int | None) -> AsyncIterator[str]:
+async def _stream(running: RunningMeeting, after: int | None) -> AsyncGenerator[str, None]:
     snapshot = running.snapshot(after)
     newest = running.feed.newest
     yield f"retry: {_RETRY_MS}\n{_sse(_json(snapshot), newest)}"
-    async for batch in _with_heartbeats(running.feed.read(newest)):
-        yield "".join(_sse(reading.text, reading.sequence) for reading in batch) or ": still here\n\n"
+    async with aclosing(_with_heartbeats(running.feed.read(newest))) as batches:
+        async for batch in batches:
+            yield "".join(_sse(reading.text, reading.sequence) for reading in batch) or ": still here\n\n"
 
 
-async def _with_heartbeats(batches: AsyncIterator[list[Reading]]) -> AsyncIterator[list[Reading]]:
+async def _with_heartbeats(batches: Batches) -> Batches:
     """``batches``, and an empty one whenever none came for a while: proxies close what is silent."""
     coming: asyncio.Future[list[Reading]] | None = None
     try:
@@ -143,6 +153,8 @@ async def _with_heartbeats(batches: AsyncIterator[list[Reading]]) -> AsyncIterat
     finally:
         if coming is not None:
             coming.cancel()
+            await asyncio.wait([coming])
+        await batches.aclose()
 
 
 @router.get("/captions.vtt", summary="Captions as a WebVTT document that grows", response_class=PatientResponse)
@@ -151,21 +163,22 @@ async def webvtt(request: Request, meeting: str) -> Response:
     house, identity = house_of(request), MeetingId(meeting)
     running = await _running(house, identity)
     if running is not None:
-        return PatientResponse(_growing(running), media_type="text/vtt", headers={"X-Accel-Buffering": "no"})
+        return PatientResponse(_growing(running), "text/vtt")
     transcript = await house.store.transcript(identity)
     text = await asyncio.to_thread(FORMATS["vtt"], transcript)
     return Response(text, media_type="text/vtt")
 
 
-async def _growing(running: RunningMeeting) -> AsyncIterator[str]:
+async def _growing(running: RunningMeeting) -> AsyncGenerator[str, None]:
     yield HEADER
     document = GrowingDocument()
-    async for batch in running.feed.read(None):
-        if blocks := "".join(document.event(reading.event) for reading in batch):
-            yield blocks
+    async with aclosing(running.feed.read(None)) as batches:
+        async for batch in batches:
+            if blocks := "".join(document.event(reading.event) for reading in batch):
+                yield blocks
 
 
-async def _once(text: str) -> AsyncIterator[str]:
+async def _once(text: str) -> AsyncGenerator[str, None]:
     yield text
 
 

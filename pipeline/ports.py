@@ -1,6 +1,6 @@
 """What the pipeline needs from outside, each as a protocol of one to three methods."""
 
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Sequence
 from typing import BinaryIO, Protocol
 
 from pipeline.domain import (
@@ -143,7 +143,7 @@ class EventFeed(Protocol):
     def publish(self, event: Event, key: str | None = None) -> int:
         """Stamps ``sequence``, which it gives back; events of one key replace one another in the history."""
 
-    def read(self, after: int | None, *, present: bool = True) -> AsyncIterator[list[Reading]]:
+    def read(self, after: int | None, *, present: bool = True) -> AsyncGenerator[list[Reading], None]:
         """What is newer than ``after``, all that is kept where that is None or unknown; ends with the feed.
 
         ``present``: whether somebody is behind it, for whom an empty meeting goes on.

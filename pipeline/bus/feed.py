@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 
 from pipeline.export.event import Event, Reading
 
@@ -65,7 +65,7 @@ class CaptionFeed:
         self._wake()
         return number
 
-    async def read(self, after: int | None, *, present: bool = True) -> AsyncIterator[list[Reading]]:
+    async def read(self, after: int | None, *, present: bool = True) -> AsyncGenerator[list[Reading], None]:
         """Batches of what is newer than ``after``, oldest first; everything kept where that is None or unknown.
 
         Ends when the feed is closed and everything was read. Where ``present`` is False nobody is behind it for whom
