@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.domain import Caption, TrackId, UtteranceId, Word
+from pipeline.domain import Caption, Word
 
 Event = dict[str, object]
 """A JSON object; readers of a meeting find ``type``, ``sequence``, ``meeting`` and ``sent_at`` in every one."""
@@ -38,20 +38,6 @@ def caption_event(caption: Caption, sent_at: float) -> dict[str, object]:
     }
 
 
-def caption_of(event: Mapping[str, Any]) -> Caption:
-    """The caption that ``caption_event`` wrote, without its tail, which an event holds as text alone."""
-    words = (Word(each["text"], each["start"], each["end"], each["confidence"]) for each in event["words"])
-    return Caption(
-        TrackId(event["track"]),
-        UtteranceId(event["utterance"]),
-        event["revision"],
-        event["final"],
-        event["language"],
-        tuple(words),
-        lag=event["lag"],
-    )
-
-
 def word_fields(word: Word) -> dict[str, object]:
     """One word as a JSON object, its text with its leading space, its confidence to three digits."""
     return {
@@ -60,6 +46,11 @@ def word_fields(word: Word) -> dict[str, object]:
         "end": seconds(word.end),
         "confidence": round(float(word.confidence), 3),
     }
+
+
+def word_of(fields: Mapping[str, Any]) -> Word:
+    """The word that ``word_fields`` wrote."""
+    return Word(fields["text"], fields["start"], fields["end"], fields["confidence"])
 
 
 def seconds(time: float) -> float:

@@ -5,7 +5,7 @@ sentence that stood 5/6 s, and at a comma after half a line. Its cuts depend on 
 portions they were committed: every reader, and whoever reads the final later, gets the same cues.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise, zip_longest
 from typing import Any
@@ -15,7 +15,7 @@ from pipeline.export.breaks import CLAUSE_END, SENTENCE_END
 from pipeline.export.characters import allowed, one_line
 from pipeline.export.clock import exact
 from pipeline.export.cues import shown_ms
-from pipeline.export.event import caption_of, seconds
+from pipeline.export.event import seconds, word_of
 from pipeline.export.flow import LONGEST_S, SHORTEST_S, SILENCE_S, Draft, drafts_of
 from pipeline.export.layout import break_costs
 from pipeline.export.names import NOBODY
@@ -51,29 +51,39 @@ class LiveCues:
     """Turns the captions of one meeting into cues; states may come twice, late, or only the last of them."""
 
     def __init__(self) -> None:
-        self._open: dict[tuple[TrackId, UtteranceId], _Utterance] = {}
-        self._finished: set[tuple[TrackId, UtteranceId]] = set()
+        self._utterances: dict[tuple[TrackId, UtteranceId], _Utterance] = {}
 
     def event(self, event: Mapping[str, Any]) -> tuple[LiveCue, ...]:
         """The cues that an event of the feed settles; none unless it is a caption."""
         if event["type"] != "caption":
             return ()
-        return self.caption(caption_of(event), event["speaker"])
+        utterance = self._utterance(event["track"], event["utterance"])
+        # An event holds all words of its utterance, and readers are many: only the new ones are looked at.
+        new = map(word_of, event["words"][utterance.seen :])
+        return self._cues(utterance, new, event["language"], event["final"], event["speaker"])
 
     def caption(self, caption: Caption, speaker: str) -> tuple[LiveCue, ...]:
         """The phrases that ``caption`` settles, in order of their text; a final settles all that is left."""
-        key = caption.track, caption.utterance
-        if key in self._finished:
+        utterance = self._utterance(caption.track, caption.utterance)
+        return self._cues(utterance, caption.words[utterance.seen :], caption.language, caption.final, speaker)
+
+    def _utterance(self, track: TrackId, utterance: UtteranceId) -> "_Utterance":
+        key = track, utterance
+        if key not in self._utterances:
+            self._utterances[key] = _Utterance(utterance)
+        return self._utterances[key]
+
+    @staticmethod
+    def _cues(
+        utterance: "_Utterance", new: Iterable[Word], language: str, final: bool, speaker: str
+    ) -> tuple[LiveCue, ...]:
+        if utterance.finished:
             return ()
-        utterance = self._open.setdefault(key, _Utterance(caption.utterance))
+        found = list(chain.from_iterable(utterance.add(word, language) for word in new))
+        if final:
+            found += utterance.finish(language)
         voice = one_line(speaker) or NOBODY
-        found = chain.from_iterable(utterance.add(word, caption.language) for word in caption.words[utterance.seen :])
-        cues = [LiveCue(cue, voice, settled) for cue, settled in found]
-        if caption.final:
-            cues += (LiveCue(cue, voice, settled) for cue, settled in utterance.finish(caption.language))
-            del self._open[key]
-            self._finished.add(key)
-        return tuple(cues)
+        return tuple(LiveCue(cue, voice, settled) for cue, settled in found)
 
 
 class GrowingDocument:
@@ -118,6 +128,7 @@ class _Utterance:
         self._end_ms = 0
         self._reached = float("-inf")
         self.seen = 0
+        self.finished = False
 
     def add(self, word: Word, language: str) -> Iterator[tuple[Cue, float]]:
         """The cues that one more committed word settles, each with the end of that word."""
@@ -132,6 +143,8 @@ class _Utterance:
     def finish(self, language: str) -> Iterator[tuple[Cue, float]]:
         """All that is left, settled by the last word."""
         yield from self._cues(drafts_of(self._pieces(language), "", _never), None)
+        self.finished = True
+        self._rest.clear()
 
     def _may_settle(self, start: float) -> bool:
         """Whether a word that begins at ``start`` can settle anything: a cheap look before the careful one."""
