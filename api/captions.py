@@ -174,8 +174,10 @@ async def _growing(running: RunningMeeting) -> AsyncGenerator[str, None]:
     document = GrowingDocument()
     async with aclosing(running.feed.read(None)) as batches:
         async for batch in batches:
-            if blocks := "".join(document.event(reading.event) for reading in batch):
-                yield blocks
+            for reading in batch:
+                if blocks := document.event(reading.event):
+                    yield blocks
+                await asyncio.sleep(0)  # hours of history take seconds, and others are served between
 
 
 async def _once(text: str) -> AsyncGenerator[str, None]:

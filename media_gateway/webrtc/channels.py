@@ -40,6 +40,7 @@ async def send_cues(channel: RTCDataChannel, read: ReadCaptions) -> None:
             blocks = document.event(reading.event)
             if blocks and not await _sent(channel, blocks):
                 return
+            await asyncio.sleep(0)  # hours of history take seconds, and others are served between
 
 
 SERVED = {"captions": send_captions, "webvtt": send_cues}
