@@ -5,6 +5,7 @@ import av
 import numpy as np
 
 from media_gateway.silence import init_segment, media_segment
+from pipeline.export.hls import audio_frames_before, audio_playlist
 
 
 def packets(numbers):
@@ -51,6 +52,18 @@ def test_any_segment_decodes_by_itself_to_silence_at_its_time():
     assert frames[0].time is not None and 0 <= frames[0].time - 2 * 5398 < 1024 / 48_000
     assert sum(frame.samples for frame in frames) >= 93 * 1024
     assert all(np.abs(frame.to_ndarray()).max() < 1e-4 for frame in frames)
+
+
+def test_another_player_plays_the_playlist_from_beginning_to_end(tmp_path):
+    (tmp_path / "audio").mkdir()
+    (tmp_path / "init.mp4").write_bytes(init_segment())
+    for number in range(5):
+        (tmp_path / "audio" / f"{number}.m4s").write_bytes(media_segment(number))
+    (tmp_path / "audio.m3u8").write_text(audio_playlist(0.0).text(5, ended=True))
+    with av.open(str(tmp_path / "audio.m3u8"), options={"allowed_extensions": "ALL"}) as container:
+        frames = list(container.decode(audio=0))
+    assert sum(frame.samples for frame in frames) == audio_frames_before(5) * 1024
+    assert {round((after.time - before.time) * 48_000) for before, after in pairwise(frames)} == {1024}
 
 
 def test_the_same_segment_is_the_same_every_time():
