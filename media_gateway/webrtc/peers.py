@@ -17,6 +17,7 @@ from aiortc import (
     RTCSessionDescription,
 )
 from aiortc.exceptions import InternalError, InvalidStateError, OperationError
+from aiortc.rtcicetransport import parse_stun_turn_uri
 from aiortc.sdp import candidate_from_sdp
 
 from media_gateway.jitter import JitterBuffer
@@ -26,7 +27,7 @@ from media_gateway.webrtc import seam
 from media_gateway.webrtc.channels import SERVED, ReadCaptions
 from media_gateway.webrtc.descriptions import Offer, check_offer, finished_answer, read_fragment
 from pipeline.domain import MeetingId, Track
-from pipeline.errors import InvalidInput
+from pipeline.errors import InvalidInput, InvalidSetting
 from pipeline.ports import AudioSource
 
 logger = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ class WhipPeer:
         self._ssrc: int | None = None
         self._deaf = False
         self._channels: set[asyncio.Task[None]] = set()
+        self._served: set[str] = set()  # labels: one channel each
         self._taking: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._receiver: seam.PacketReceiver | None = None
@@ -113,7 +115,12 @@ class WhipPeer:
     def take(self, publishing: Coroutine[None, None, None]) -> None:
         """Runs what takes the sound of ``source``; the session ends when that does."""
         self._taking = asyncio.create_task(publishing)
-        self._taking.add_done_callback(lambda _: self._end())
+        self._taking.add_done_callback(self._taken)
+
+    def _taken(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()):
+            logger.warning("whip.failed", extra={"error": type(error).__name__})
+        self._end()
 
     async def trickle(self, fragment: str) -> None:
         """Takes candidates that came after the offer. Raises ``InvalidInput``, for an ICE restart too."""
@@ -174,7 +181,9 @@ class WhipPeer:
         self._outlet.put(self._jitter.push(sequence, timestamp, payload, self.hooks.now()))
 
     def _opened(self, channel: RTCDataChannel) -> None:
-        if serve := SERVED.get(channel.label):
+        serve = SERVED.get(channel.label)
+        if serve is not None and channel.label not in self._served:
+            self._served.add(channel.label)
             task = asyncio.create_task(serve(channel, self.hooks.captions))
             self._channels.add(task)
             task.add_done_callback(self._channels.discard)
@@ -194,10 +203,13 @@ class WhipPeer:
 class WhipPeers:
     """All WHIP sessions of this process.
 
-    ``loopback`` offers 127.0.0.1 as well, for pages on this machine.
+    ``loopback`` offers 127.0.0.1 as well, for pages on this machine. Raises ``InvalidSetting`` for the address of an
+    ICE server that is none.
     """
 
     def __init__(self, ice_servers: Sequence[IceServer] = (), *, loopback: bool = False) -> None:
+        for server in ice_servers:
+            _check_address(server.url)
         servers = [RTCIceServer(each.url, each.username, each.credential) for each in ice_servers]
         self._configuration = RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self._loopback = loopback
@@ -249,3 +261,12 @@ class WhipPeers:
                     await self.close(peer.id)
                     continue
                 await peer.tick(report=ticks % _TICKS_PER_REPORT == 0)
+
+
+def _check_address(url: str) -> None:
+    try:
+        parse_stun_turn_uri(url)
+    except ValueError as error:
+        raise InvalidSetting(
+            f"no ICE server has the address {url}: write stun:host:port or turn:host:port?transport=udp"
+        ) from error

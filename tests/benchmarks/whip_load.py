@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,22 +25,24 @@ import uvloop
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from api.app import create_app
+from api.house import House
 from api.opening import open_house
-from api.settings import Settings
 from api.tokens import Can, Token
 from media_gateway.recording import read_recording
 from media_gateway.webrtc import seam
-from models.batching import Batcher
-from models.scripted import Cost, ScriptedEngine
-from pipeline.domain import SAMPLE_RATE, AudioFrame, Meeting, MeetingId, ParticipantId, Samples, Word
-from pipeline.live.meeting import MeetingCaptioner
+from models.scripted import Cost
+from pipeline.domain import SAMPLE_RATE, AudioFrame, Meeting, MeetingId, ParticipantId, Samples, TrackId, Word
 from pipeline.running import RunningMeetings
+from tests.benchmarks.corpus import load_clips
+from tests.houses import scripted_recognition, settings_in
 from tests.media_gateway.opus_packets import PACKET_SECONDS, encoded
 
 TRACKS, TALKERS, SECONDS = 100, 8, 30.0
 IN_TIME = 0.3
 """A frame is in real time when the pipeline has it so many seconds after its sound."""
 _MEETING = MeetingId("load")
+_MOST = 500
+_CLIPS = ("en_LJ001-0002", "en_LJ010-0008", "en_LJ050-0131", "en_LJ050-0269")
 _SETTLE_SECONDS = 3.0
 _NOISE_DBFS = -58.0
 _TICKS = round(PACKET_SECONDS * 48_000)
@@ -53,7 +55,7 @@ _TICKS = round(PACKET_SECONDS * 48_000)
 class Ledger:
     """An ``AudioKeeper`` that counts frames as the pipeline takes them."""
 
-    now: Any
+    now: Callable[[], float] = time.monotonic
     frames: int = 0
     seconds: float = 0.0
     late: list[float] = field(default_factory=list)
@@ -71,61 +73,42 @@ class Ledger:
         self.late.clear()
 
 
-class _Tokens:
-    def languages(self) -> list[str]:
-        return ["en", "fr"]
+class _Chatter(dict[TrackId, Sequence[Word]]):
+    """Three words a second on every track, whatever is heard."""
+
+    def __bool__(self) -> bool:
+        return True
+
+    def get(self, key: TrackId, default: Any = ()) -> Any:
+        return _WORDS
 
 
-class _Engine(ScriptedEngine):
-    tokens = _Tokens()
-
-
-@dataclass(slots=True)
-class _Scripted:
-    """In place of ``Recognition``: words come from a script at the cost of a batch on a GPU."""
-
-    engine: _Engine
-
-    def captioner(self, languages: tuple[str, ...], glossary: tuple[str, ...] = ()) -> MeetingCaptioner:
-        return MeetingCaptioner(languages=languages or ("en",))
-
-    def batcher(self, *_: object) -> Batcher:
-        return Batcher(self.engine)
+_WORDS = tuple(Word(f" word{k}", k / 3, k / 3 + 0.3) for k in range(3 * 600))
 
 
 async def host(folder: Path) -> None:
-    """Serves until standard input says ``end``; ``start`` and ``stop`` bound what is measured."""
-    settings = Settings(cache=folder, home=folder, database_url=f"sqlite:///{folder / 'load.sqlite'}", port=0)
-    engine = _Engine(_Script(), cost=Cost(0.05, 0.01))
-    async with open_house(settings, _Scripted(engine)) as house:  # type: ignore[arg-type]
-        began = time.time()
-        await house.store.create_meeting(Meeting(_MEETING, "Load", began, keep_audio=True))
-        ledger = Ledger(lambda: 0.0)
-        house.meetings = RunningMeetings(replace(house.meetings.equipment, new_keeper=lambda *_: ledger))
+    """Serves until its input ends; a line begins what is measured, the next one ends it and asks for the figures."""
+    recognition = scripted_recognition(_Chatter(), cost=Cost(0.05, 0.01))
+    async with open_house(settings_in(folder), recognition) as house:
+        ledger = Ledger()
+        equipment = replace(house.meetings.equipment, new_keeper=lambda *_: ledger)
+        house.meetings = RunningMeetings(equipment)
+        await house.store.create_meeting(Meeting(_MEETING, "Load", time.time(), keep_audio=True))
         server = uvicorn.Server(uvicorn.Config(create_app(house), port=0, log_level="warning", access_log=False))
         serving = asyncio.create_task(server.serve())
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.05)
         ledger.now = (await house.meetings.of(_MEETING)).now
-        port = server.servers[0].sockets[0].getsockname()[1]
-        tokens = [
-            house.access.issue(Token(_MEETING, frozenset(Can), ParticipantId(f"p{k}"), f"P{k}"))[0] for k in range(500)
-        ]
-        _say({"port": port, "tokens": tokens})
+        _say({"port": server.servers[0].sockets[0].getsockname()[1], "tokens": _tokens(house)})
         with suppress(EOFError):
             await _measured(ledger)
         server.should_exit = True
         await serving
 
 
-class _Script(dict[Any, Sequence[Word]]):
-    """Three words a second on every track, whatever is heard."""
-
-    def get(self, key: Any, default: Any = ()) -> Any:
-        return _WORDS
-
-
-_WORDS = tuple(Word(f" word{k}", k / 3, k / 3 + 0.3) for k in range(3 * 600))
+def _tokens(house: House) -> list[str]:
+    people = [ParticipantId(f"p{number}") for number in range(_MOST)]
+    return [house.access.issue(Token(_MEETING, frozenset(Can), person, person))[0] for person in people]
 
 
 async def _measured(ledger: Ledger) -> None:
@@ -174,11 +157,10 @@ class Publisher:
     """One browser: aiortc connects it, then packets go straight to SRTP and the socket, which costs a tenth."""
 
     packets: Sequence[bytes]
-    connection: RTCPeerConnection = field(
-        default_factory=lambda: RTCPeerConnection(RTCConfiguration(iceServers=[]))
-    )
-    sequence: int = 0
-    timestamp: int = 0
+    connection: RTCPeerConnection
+    ssrc: int = 0
+    payload_type: int = 0
+    sent: int = 0
 
     async def connect(self, port: int, token: str) -> None:
         transceiver = self.connection.addTransceiver("audio", direction="sendonly")
@@ -186,31 +168,20 @@ class Publisher:
         await self.connection.setLocalDescription(await self.connection.createOffer())
         answer = await asyncio.to_thread(_post, port, token, self.connection.localDescription.sdp)
         await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
-        while self.connection.connectionState != "connected":
+        while self.connection.connectionState != "connected":  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         await transceiver.sender.stop()  # its loop is not needed
         self.ssrc = transceiver.sender._ssrc
         self.payload_type = int(answer.split("m=audio ")[1].split()[2])
 
     def send(self) -> None:
-        payload = self.packets[self.sequence % len(self.packets)]
-        header = struct.pack(
-            "!BBHLL",
-            0x80,
-            self.payload_type,
-            self.sequence & 0xFFFF,
-            self.timestamp & 0xFFFFFFFF,
-            self.ssrc,
-        )
-        self.sequence += 1
-        self.timestamp += _TICKS
+        sequence, timestamp = self.sent & 0xFFFF, self.sent * _TICKS & 0xFFFFFFFF
+        header = struct.pack("!BBHLL", 0x80, self.payload_type, sequence, timestamp, self.ssrc)
         dtls = seam.transport_of(self.connection)
         pair = dtls.transport._connection._nominated[1]
-        pair.protocol.transport.sendto(dtls._tx_srtp.protect(header + payload), pair.remote_addr)
-
-    # what ``connect`` finds
-    ssrc: int = 0
-    payload_type: int = 0
+        packet = dtls._tx_srtp.protect(header + self.packets[self.sent % len(self.packets)])
+        pair.protocol.transport.sendto(packet, pair.remote_addr)
+        self.sent += 1
 
 
 def _post(port: int, token: str, offer: str) -> str:
@@ -223,15 +194,15 @@ def _post(port: int, token: str, offer: str) -> str:
         return answer.read().decode()
 
 
-async def publish(port: int, tokens: Sequence[str], talkers: int, speech: Sequence[Samples], seconds: float) -> Any:
-    """Yields control through ``seconds`` of all publishers sending at once, evenly over each 20 ms."""
+async def _publishers(port: int, tokens: Sequence[str], talkers: int) -> list[Publisher]:
+    """All connected, none sending yet."""
     noise = encoded(_room(20.0))
-    voices = [encoded(sound) for sound in speech]
-    chosen = [voices[k % len(voices)] if k < talkers else noise for k in range(len(tokens))]
-    publishers = [Publisher(packets) for packets in chosen]
-    for publisher, token in zip(publishers, tokens, strict=True):
+    voices = [encoded(read_recording(load_clips()[name].path)) for name in _CLIPS]
+    chosen = [voices[number % len(voices)] if number < talkers else noise for number in range(len(tokens))]
+    made = [Publisher(packets, RTCPeerConnection(RTCConfiguration(iceServers=[]))) for packets in chosen]
+    for publisher, token in zip(made, tokens, strict=True):
         await publisher.connect(port, token)
-    return publishers
+    return made
 
 
 async def _keep_sending(publishers: Sequence[Publisher], seconds: float) -> float:
@@ -256,40 +227,38 @@ def _room(seconds: float) -> Samples:
     return np.rint(sound).astype(np.int16)
 
 
-def measure(
-    tracks: int = TRACKS, talkers: int = TALKERS, seconds: float = SECONDS, speech: Sequence[Path] = ()
-) -> dict[str, float]:
+def measure(tracks: int = TRACKS, talkers: int = TALKERS, seconds: float = SECONDS) -> tuple[str, dict[str, float]]:
+    """The command and its figures: ``cores`` of the server, ``heard`` of the sound and ``in_time`` of the frames."""
+    options = ["--tracks", str(tracks), "--talkers", str(talkers), "--seconds", f"{seconds:g}"]
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "tests.benchmarks.whip_load", "host", folder]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as server:
             try:
-                return uvloop.run(_measure(server, tracks, talkers, seconds, speech))
+                figures = uvloop.run(_measure(server, tracks, talkers, seconds))
             finally:
                 _end(server)
+    return f"python -m tests.benchmarks.whip_load {' '.join(options)}", figures
 
 
 def _end(server: "subprocess.Popen[str]") -> None:
     try:
-        server.communicate("end\n", timeout=20)
+        server.communicate(timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         server.kill()
 
 
-async def _measure(
-    server: "subprocess.Popen[str]", tracks: int, talkers: int, seconds: float, speech: Sequence[Path]
-) -> dict[str, float]:
+async def _measure(server: "subprocess.Popen[str]", tracks: int, talkers: int, seconds: float) -> dict[str, float]:
     assert server.stdout is not None
     assert server.stdin is not None
     told = json.loads(await asyncio.to_thread(server.stdout.readline))
-    sounds = [read_recording(path) for path in speech]
-    publishers = await publish(told["port"], told["tokens"][:tracks], talkers, sounds, seconds)
+    publishers = await _publishers(told["port"], told["tokens"][:tracks], talkers)
     sending = asyncio.create_task(_keep_sending(publishers, seconds + 2 * _SETTLE_SECONDS))
     await asyncio.sleep(_SETTLE_SECONDS)
-    server.stdin.write("start\n")
+    server.stdin.write("begin\n")
     cpu = time.process_time()
     await asyncio.sleep(seconds)
-    server.stdin.write("stop\n")
-    figures = json.loads(await asyncio.to_thread(server.stdout.readline))
+    server.stdin.write("end\n")
+    figures: dict[str, float] = json.loads(await asyncio.to_thread(server.stdout.readline))
     figures["publishers_cores"] = (time.process_time() - cpu) / seconds
     figures["sent"] = await sending
     figures["heard"] = figures["sound_s"] / (figures["wall_s"] * tracks)
@@ -305,9 +274,8 @@ def main() -> None:
     parser.add_argument("--tracks", type=int, default=TRACKS)
     parser.add_argument("--talkers", type=int, default=TALKERS)
     parser.add_argument("--seconds", type=float, default=SECONDS)
-    parser.add_argument("speech", type=Path, nargs="+", help="recordings of speech")
     asked = parser.parse_args()
-    print(json.dumps(measure(asked.tracks, asked.talkers, asked.seconds, asked.speech), indent=1))
+    print(json.dumps(measure(asked.tracks, asked.talkers, asked.seconds)[1], indent=1))
 
 
 if __name__ == "__main__":

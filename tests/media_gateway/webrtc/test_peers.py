@@ -29,7 +29,7 @@ from pipeline.domain import (
     TrackId,
     TrackOpened,
 )
-from pipeline.errors import InvalidInput
+from pipeline.errors import InvalidInput, InvalidSetting
 from tests.media_gateway.opus_packets import PACKET_SECONDS, encoded, likeness
 from tests.media_gateway.whip_client import Network, WhipClient
 from tests.recordings import heard, joined, tone
@@ -262,6 +262,49 @@ async def test_an_ice_restart_is_refused(stage: Stage) -> None:
     peer = await stage.peers.offer(await client.offer(), stage.meeting.hooks())
     with pytest.raises(InvalidInput, match="publish anew"):
         await peer.trickle("a=ice-ufrag:other\r\na=ice-pwd:" + "p" * 24 + "\r\n")
+
+
+async def test_a_page_that_opens_a_channel_twice_is_served_once(stage: Stage, speech: Samples) -> None:
+    stage.meeting.feed.publish({"type": "meeting", "state": "running"})
+    client, _ = await stage.publish(encoded(speech), "anne", None, "captions")
+    again: list[str] = []
+    client.connection.createDataChannel("captions").on("message", again.append)
+    await until(lambda: client.received["captions"] or again)
+    await asyncio.sleep(0.3)
+    assert len(client.received["captions"]) + len(again) == 1
+
+
+async def test_what_takes_the_sound_may_fail(stage: Stage) -> None:
+    client = WhipClient([])
+    stage.clients.append(client)
+    peer = await stage.peers.offer(await client.offer(), stage.meeting.hooks())
+
+    async def meeting_that_is_over() -> None:
+        raise InvalidInput("the meeting is over")
+
+    peer.take(meeting_that_is_over())
+    await until(lambda: peer.ended and len(stage.peers) == 0)
+
+
+@dataclass
+class Address:
+    url: str
+    username: str | None = None
+    credential: str | None = None
+
+
+@pytest.mark.parametrize("url", ["", "http://here", "stun:", "stun:host:port", "turn"])
+async def test_the_address_of_an_ice_server_that_is_none_is_said_at_once(url: str) -> None:
+    with pytest.raises(InvalidSetting, match="stun:host:port"):
+        WhipPeers([Address(url)])
+
+
+async def test_an_ice_server_that_is_not_there_hinders_nobody(speech: Samples) -> None:
+    stage = Stage(Meeting(), WhipPeers([Address("stun:nowhere.invalid:3478")], loopback=True))
+    client, _ = await stage.publish(encoded(speech))
+    await until(lambda: stage.meeting.came.get("anne", [])[5:])
+    await client.close()
+    await stage.peers.close_all()
 
 
 @pytest.mark.parametrize("sdp", ["", "v=0\r\n", "hello"])
