@@ -35,6 +35,17 @@ _HEARTBEAT = 15.0
 _RETRY_MS = 2000
 _NORMAL, _GOING_AWAY = 1000, 1001  # RFC 6455, section 7.4.1
 
+_SSE_EXAMPLE = """\
+retry: 2000
+id: 5
+data: {"type":"snapshot","meeting":"9mx2c89kz6mq","sequence":5,"title":"Weekly point","state":"running",...}
+
+id: 6
+data: {"type":"caption","sequence":6,"participant":"3y5d3t9xra","speaker":"Anne","final":false,"committed":" Hello",...}
+
+"""
+_VTT_EXAMPLE = "WEBVTT\n\n3y5d3t9xra.1#1.1\n00:00:01.000 --> 00:00:02.500\n<v Anne>Hello everybody.\n\n"
+
 
 class PatientResponse(StreamingResponse):
     """A stream whose reader is dropped when it takes nothing for ``_PATIENCE`` seconds."""
@@ -111,7 +122,12 @@ async def _until_gone(websocket: WebSocket) -> None:
             return
 
 
-@router.get("/captions.sse", summary="Captions as server-sent events", response_class=PatientResponse)
+@router.get(
+    "/captions.sse",
+    summary="Captions as server-sent events",
+    response_class=StreamingResponse,
+    responses={200: {"description": "The stream.", "content": {"text/event-stream": {"example": _SSE_EXAMPLE}}}},
+)
 async def events(
     request: Request,
     meeting: str,
@@ -157,7 +173,12 @@ async def _with_heartbeats(batches: Batches) -> Batches:
         await batches.aclose()
 
 
-@router.get("/captions.vtt", summary="Captions as a WebVTT document that grows", response_class=PatientResponse)
+@router.get(
+    "/captions.vtt",
+    summary="Captions as a WebVTT document that grows",
+    response_class=StreamingResponse,
+    responses={200: {"description": "The document.", "content": {"text/vtt": {"example": _VTT_EXAMPLE}}}},
+)
 async def webvtt(request: Request, meeting: str) -> Response:
     """Cues from the beginning on, each once its words are committed; after the meeting, the file."""
     house, identity = house_of(request), MeetingId(meeting)

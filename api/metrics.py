@@ -124,7 +124,13 @@ class Metrics:
         self.readers.set(sum(meeting.feed.readers for meeting in running))
 
 
-@router.get("/metrics", dependencies=[needs(Need.METRICS)], summary="Metrics for Prometheus", response_class=Response)
+@router.get(
+    "/metrics",
+    dependencies=[needs(Need.METRICS)],
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    responses={200: {"description": "All of them.", "content": {"text/plain": {"example": "greffier_sessions 2.0\n"}}}},
+)
 async def metrics(request: Request) -> Response:
     house = house_of(request)
     house.metrics.look(house)

@@ -30,6 +30,9 @@ MEDIA_TYPES = {
     dependencies=[needs(Need.READ)],
     summary="Download the transcript: vtt, srt, txt, json or md",
     response_class=Response,
+    responses={
+        200: {"description": "The file.", "content": {"text/vtt": {"example": "WEBVTT\n\n..."}, "application/json": {}}}
+    },
 )
 async def transcript(request: Request, meeting: str, format: str) -> Response:  # noqa: A002 - as it stands in the path
     """What is final so far, with human corrections, else the record text, else the caption text."""
