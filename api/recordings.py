@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect
 from api.access import Need, needs
 from api.house import House, house_of
 from api.names import LONGEST_TITLE, normalised
-from api.shapes import Languages, Shape, Title, wall_clock
+from api.shapes import Languages, Shape, Title, like, wall_clock
 from media_gateway.recording import Recording
 from pipeline.domain import MeetingId, RecordingId, RecordingJob, RecordingState
 from pipeline.errors import InvalidInput
@@ -60,8 +60,23 @@ class _Fields(Shape):
     languages: Languages = Field(default=[])
 
 
+_EXAMPLE = {
+    "id": "5f0c1d2e3a4b5c6d",
+    "title": "Board of May",
+    "state": "running",
+    "progress": 0.42,
+    "duration": 3605.2,
+    "languages": ["fr"],
+    "meeting": None,
+    "error": None,
+    "created_at": "2026-11-25T17:38:14Z",
+}
+
+
 class RecordingShape(Shape):
     """An uploaded recording and how far its transcription is."""
+
+    model_config = like(**_EXAMPLE)
 
     id: str
     title: str
@@ -75,6 +90,8 @@ class RecordingShape(Shape):
 
 
 class RecordingList(Shape):
+    model_config = like(recordings=[_EXAMPLE])
+
     recordings: list[RecordingShape]
 
 
