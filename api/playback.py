@@ -107,6 +107,7 @@ class Playback:
             self._store_read = True
         if over and kept.ended_at is not None:
             self.subtitles.end(kept.ended_at - kept.created_at)
+            self._running = None
 
     def _take_events(self, readings: Sequence[Reading]) -> None:
         for reading in readings:
