@@ -1,7 +1,5 @@
 """The application: its routes, what surrounds them, and how it starts and stops."""
 
-import importlib
-import importlib.util
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -11,6 +9,20 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
+from api import (
+    audio_socket,
+    captions,
+    health,
+    hls,
+    meetings,
+    metrics,
+    pages,
+    participants,
+    recordings,
+    session,
+    transcripts,
+    whip,
+)
 from api.envelope import Envelope
 from api.house import House
 from api.problems import install_problems
@@ -19,19 +31,9 @@ from api.schema import install_schema
 BODY_LIMIT = 1_000_000
 """Bytes of a request; what takes more or less says so on its route (``max_body_size``)."""
 STATIC = Path(__file__).parent / "web" / "static"
-_ROUTERS = (
-    "api.health",
-    "api.metrics",
-    "api.session",
-    "api.meetings",
-    "api.participants",
-    "api.captions",
-    "api.transcripts",
-    "api.whip",
-    "api.audio_socket",
-    "api.hls",
-    "api.recordings",
-    "api.pages",
+_ROUTES = (
+    *(health, metrics, session, meetings, participants, captions, transcripts),
+    *(whip, audio_socket, hls, recordings, pages),
 )
 
 
@@ -47,11 +49,9 @@ def create_app(house: House) -> FastAPI:
     app.state.house = house
     install_problems(app)
     install_schema(app)
-    for name in _ROUTERS:
-        if importlib.util.find_spec(name) is not None:
-            app.include_router(importlib.import_module(name).router, max_body_size=BODY_LIMIT)
-    if STATIC.is_dir():
-        app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    for room in _ROUTES:
+        app.include_router(room.router, max_body_size=BODY_LIMIT)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
     if house.settings.origins:
         app.add_middleware(
             CORSMiddleware,

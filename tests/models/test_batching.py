@@ -238,3 +238,36 @@ async def test_who_stops_waiting_leaves_the_queue(engine: Engine) -> None:
         engine.door.set()
         assert await batcher.recognize(Wish("c")) is not None
     assert engine.batches == [["a"], ["c"]]
+
+
+@dataclass(slots=True)
+class Observer:
+    heard: list[tuple[list[float], float]] = field(default_factory=list)
+    failed: int = 0
+
+    def batch_heard(self, waited: Sequence[float], seconds: float) -> None:
+        self.heard.append((list(waited), seconds))
+
+    def batch_failed(self) -> None:
+        self.failed += 1
+
+
+async def test_an_observer_is_told_how_long_windows_waited_and_what_failed() -> None:
+    answers = iter([RecognitionFailed("no"), None])
+
+    def answer(batch: Batch) -> list[Hypothesis]:
+        if failure := next(answers):
+            raise failure
+        return [Hypothesis((), "en") for _ in batch]
+
+    engine, observer = Engine(answer), Observer()
+    engine.door.set()
+    async with Batcher(engine, settings(), observer) as batcher:
+        with pytest.raises(RecognitionFailed):
+            await batcher.recognize(Wish("a"))
+        assert (observer.failed, observer.heard) == (1, [])
+        await asyncio.gather(batcher.recognize(Wish("a")), batcher.recognize(Wish("b")))
+        await batcher.recognize(Wish("c", wanted=False))
+    ((waited, seconds),) = observer.heard
+    assert len(waited) == 2
+    assert all(wait >= 0.0 for wait in [*waited, seconds])
