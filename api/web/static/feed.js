@@ -2,38 +2,44 @@
 
 const FIRST_WAIT = 250;
 const LONGEST_WAIT = 4_000;
+const QUIET = 15_000; // after so long without an event the server is asked whether it is still there
 
 export class Feed {
   #address;
+  #check;
   #read;
   #tell;
   #socket = null;
   #wanted = false;
   #wait = FIRST_WAIT;
   #timer = 0;
+  #looking = 0;
+  #heardAt = 0;
 
   /** The number of the newest event read; null before the first. */
   cursor = null;
 
   /**
-   * `address(cursor)` gives (a promise of) where to connect; `read(event)` takes each event; `tell(connected)` is told
-   * when the connection comes and goes.
+   * `address(cursor)` promises where to connect; `check()` fails when the server is not there; `read(event)` takes each
+   * event; `tell(connected)` is told when the connection comes and goes.
    */
-  constructor(address, read, tell) {
-    [this.#address, this.#read, this.#tell] = [address, read, tell];
+  constructor(address, check, read, tell) {
+    [this.#address, this.#check, this.#read, this.#tell] = [address, check, read, tell];
     addEventListener("online", () => this.#wanted && !this.#socket && this.#connect());
-    addEventListener("offline", () => this.#socket?.close());
+    addEventListener("offline", () => this.#drop(this.#socket));
   }
 
   open() {
     if (this.#wanted) return;
     this.#wanted = true;
+    this.#looking = setInterval(() => this.#look(), QUIET);
     this.#connect();
   }
 
   close() {
     this.#wanted = false;
     clearTimeout(this.#timer);
+    clearInterval(this.#looking);
     this.#socket?.close();
     this.#socket = null;
   }
@@ -62,14 +68,29 @@ export class Feed {
     socket.onmessage = ({ data }) => {
       if (this.#socket !== socket) return;
       this.#wait = FIRST_WAIT;
+      this.#heardAt = Date.now();
       this.take(JSON.parse(data));
     };
     socket.onopen = () => this.#socket === socket && this.#tell(true);
-    socket.onclose = () => {
-      if (this.#socket !== socket) return;
-      this.#socket = null;
-      this.#again();
-    };
+    socket.onclose = () => this.#drop(socket);
+  }
+
+  #drop(socket) {
+    if (!socket || this.#socket !== socket) return;
+    this.#socket = null;
+    socket.close();
+    this.#again();
+  }
+
+  /** A network that goes away says nothing: a socket that is silent may be one that is dead. */
+  async #look() {
+    const socket = this.#socket;
+    if (!socket || Date.now() - this.#heardAt < QUIET) return;
+    try {
+      await this.#check();
+    } catch {
+      this.#drop(socket);
+    }
   }
 
   #again() {

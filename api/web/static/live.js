@@ -16,12 +16,14 @@ const base = `/api/v1/meetings/${meeting}`;
 const SOLVED_BY = { delayed: "in_time", engine_down: "engine_up", not_kept: "kept" };
 const HAPPENED = new Set(["cut", "sound_lost"]);
 const LEVEL_EVERY = 100;
+const PATIENCE = 5_000;
+const CONFIRMED = 3_000;
 
 const notices = new Notices(at("notices"));
 const people = new People(at("people"));
 const captions = new CaptionList(at("scroll"), at("captions"), at("empty"), at("newest"), people);
 const announcer = new Announcer(at("announcer"), announces);
-const feed = new Feed(socketAddress, read, (connected) => notices.set("lost", !connected));
+const feed = new Feed(socketAddress, askAfter, read, (connected) => notices.set("lost", !connected));
 const microphone = new Microphone(JSON.parse(at("meeting").dataset.ice), join, heardBack, microphoneChanged);
 
 let paused = false;
@@ -45,7 +47,7 @@ async function socketAddress(cursor) {
 }
 
 async function askAfter() {
-  const state = await ask("GET", base).catch((error) => {
+  const state = await ask("GET", base, undefined, { timeout: PATIENCE }).catch((error) => {
     if (error.status === 0 || error.status >= 500) throw error;
     finish(error.status === 404 ? "deleted" : "signin");
     throw error;
@@ -301,14 +303,17 @@ at("leave").addEventListener("click", () => {
   location.assign("/");
 });
 
-at("share").addEventListener("click", async () => {
+at("share").addEventListener("click", async ({ currentTarget: button }) => {
   const address = location.origin + location.pathname;
   try {
     await navigator.clipboard.writeText(address);
-    document.getElementById("said").textContent = say("script.shared");
   } catch {
     prompt(say("script.share.prompt"), address);
+    return;
   }
+  const text = button.textContent;
+  at("said").textContent = button.textContent = say("script.shared");
+  setTimeout(() => (button.textContent = text), CONFIRMED);
 });
 
 // A page that goes away hangs up, so that the others are told at once.

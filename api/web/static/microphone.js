@@ -66,7 +66,7 @@ export class Microphone {
   level() {
     if (!this.#stream || this.muted) return 0;
     this.#meter ??= meterOf(this.#stream);
-    return this.#meter();
+    return this.#meter.read();
   }
 
   stop() {
@@ -74,6 +74,7 @@ export class Microphone {
     this.#hangUp();
     this.#stream?.getTracks().forEach((track) => track.stop());
     this.#stream = null;
+    this.#meter?.close();
     this.#meter = null;
   }
 
@@ -189,10 +190,10 @@ function meterOf(stream) {
   const analyser = context.createAnalyser();
   context.createMediaStreamSource(stream).connect(analyser);
   const samples = new Float32Array(analyser.fftSize);
-  return () => {
-    if (stream.getAudioTracks()[0]?.readyState !== "live") context.close();
+  const read = () => {
     analyser.getFloatTimeDomainData(samples);
     const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length;
-    return Math.min(1, Math.max(0, (20 * Math.log10(Math.sqrt(power) + 1e-6) + 60) / 60));
+    return Math.min(1, Math.max(0, (10 * Math.log10(power + 1e-12) + 60) / 60)); // -60 dBFS is nothing
   };
+  return { read, close: () => context.close() };
 }

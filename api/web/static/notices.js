@@ -47,7 +47,10 @@ export class Notices {
     button.type = "button";
     button.className = "button";
     button.textContent = say("script.dismiss");
-    button.addEventListener("click", () => this.clear(code));
+    button.addEventListener("click", () => {
+      this.clear(code);
+      document.getElementById("main").focus({ preventScroll: true }); // the button is gone, and the focus with it
+    });
     return button;
   }
 }

@@ -12,13 +12,18 @@ export class Refused extends Error {
   }
 }
 
-/** The answer as JSON, null when it has none. `token` replaces the session of the page. Throws `Refused`. */
-export async function ask(method, path, body, { token, keepalive = false } = {}) {
+/** The answer as JSON, null when it has none. `token` replaces the session of the page, `timeout` is in ms. Throws `Refused`. */
+export async function ask(method, path, body, { token, timeout } = {}) {
   const headers = token ? { Authorization: `Bearer ${token}` } : { "X-CSRF-Token": csrf };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let answer;
   try {
-    answer = await fetch(path, { method, headers, keepalive, body: body === undefined ? undefined : JSON.stringify(body) });
+    answer = await fetch(path, {
+      method,
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      signal: timeout === undefined ? undefined : AbortSignal.timeout(timeout),
+    });
   } catch {
     throw new Refused(0, say("script.offline"));
   }
