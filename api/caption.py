@@ -21,7 +21,7 @@ from pipeline.errors import InvalidInput
 from pipeline.export.json import json as transcript_json
 from pipeline.export.text import text as transcript_text
 
-SAMPLE = Path(__file__).parent.parent / "sample"
+SAMPLE = Path(__file__).parent / "sample_meeting"
 _GLOSSARY_TERMS = 200
 
 

@@ -13,8 +13,8 @@ from pipeline.running import RunningMeeting
 
 _log = logging.getLogger("greffier.sample")
 
-_PLACES = (Path(__file__).parent / "sample", Path(__file__).parent.parent / "sample")
-"""Inside an installed package, and beside the packages of a checkout."""
+_FOLDER = Path(__file__).parent / "sample_meeting"
+"""A link to ``sample`` in a checkout, so that a wheel holds what stands there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,8 @@ class Script:
 
 def sample_folder() -> Path:
     """Raises ``NotFound`` where it is not installed."""
-    for place in _PLACES:
-        if (place / "meeting.json").is_file():
-            return place
+    if (_FOLDER / "meeting.json").is_file():
+        return _FOLDER
     raise NotFound("the sample conversation is not installed with this Greffier; its source has it in sample/")
 
 

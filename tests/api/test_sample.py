@@ -15,6 +15,6 @@ def test_the_sample_has_its_voices_and_its_length() -> None:
 
 
 def test_a_greffier_without_its_sample_says_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.sample, "_PLACES", (tmp_path,))
+    monkeypatch.setattr(api.sample, "_FOLDER", tmp_path)
     with pytest.raises(NotFound, match="sample/"):
         api.sample.read_script()
