@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from api.settings import read_settings
-from tests.benchmarks import meetings, offline, quiet_speech, scripted
+from tests.benchmarks import meetings, offline, quiet_speech, scripted, served
 from tests.benchmarks.corpus import cache_folder, counted_clips
 from tests.benchmarks.events import caption_words
 from tests.benchmarks.glossary import SPOKEN, UNSPOKEN
@@ -205,10 +205,30 @@ def run_offline() -> list[Row]:
     return [Row(name, command, figures) for name, command, figures in offline.measure()]
 
 
+def run_browser() -> list[Row]:
+    return [Row("browser", *served.measure_browser())]
+
+
+def run_tracks() -> list[Row]:
+    return [Row("whip-100", *served.measure_tracks())]
+
+
+def run_readers() -> list[Row]:
+    return [Row("readers-1000", *served.measure_readers())]
+
+
+def run_kill() -> list[Row]:
+    return [Row("kill", *served.measure_kill())]
+
+
 SCENARIOS = (
     Scenario("yardstick", 10, run_yardstick),
     Scenario("calibration", 1, run_calibration),
     Scenario("talkers-1", 180, run_one),
+    Scenario("kill", 50, run_kill),
+    Scenario("readers", 35, run_readers),
+    Scenario("tracks", 60, run_tracks),
+    Scenario("browser", 90, run_browser),
     Scenario("talkers-4", 195, run_four),
     Scenario("noise", 75, run_noise),
     Scenario("offline", 90, run_offline),

@@ -107,4 +107,20 @@ def _rest() -> list[Target]:
     ]
 
 
-TARGETS = (*_latency(), *_errors(), *_laws(), *_rest())
+def _served() -> list[Target]:
+    return [
+        Target("browser: display of a word over the command's, median", "browser", "display_more", most=0.3, unit="s"),
+        Target("browser: word committed over the command's, median", "browser", "commit_more", most=0.3, unit="s"),
+        Target("browser: connection to first caption", "browser", "first_caption_s", most=3, unit="s"),
+        Target("100 WHIP tracks", "whip-100", "cores", most=1, unit="core"),
+        Target("100 WHIP tracks: frames in real time", "whip-100", "in_time", least=0.99, unit="%"),
+        Target("1,000 readers: lateness, 95th percentile", "readers-1000", "late_p95", most=0.15, unit="s"),
+        Target("1,000 readers", "readers-1000", "cores", most=0.5, unit="core"),
+        Target("1,000 readers: events lost", "readers-1000", "events_lost", most=0),
+        Target("killed: finals lost", "kill", "finals_lost", most=0),
+        Target("killed: words lost, committed a second before", "kill", "words_lost", most=0),
+        Target("killed: back and listing the meeting", "kill", "back_s", most=5, unit="s"),
+    ]
+
+
+TARGETS = (*_latency(), *_errors(), *_laws(), *_served(), *_rest())
