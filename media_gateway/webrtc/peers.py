@@ -120,7 +120,7 @@ class WhipPeer:
     def _taken(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (error := task.exception()):
             logger.warning("whip.failed", extra={"error": type(error).__name__})
-        self._end()
+        self.end()
 
     async def trickle(self, fragment: str) -> None:
         """Takes candidates that came after the offer. Raises ``InvalidInput``, for an ICE restart too."""
@@ -135,7 +135,13 @@ class WhipPeer:
 
     async def close(self) -> None:
         """Ends the source and frees everything; may be called again, and then waits for the same end."""
-        await asyncio.shield(self._end())  # aiortc's own close must run to its end
+        await asyncio.shield(self.end())  # aiortc's own close must run to its end
+
+    def end(self) -> "asyncio.Task[None]":
+        """Begins to close, once."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        return self._closing
 
     async def _close(self) -> None:
         self._outlet.put(self._jitter.finish())
@@ -159,7 +165,7 @@ class WhipPeer:
         logger.info("whip.closed", extra=totals)
 
     async def tick(self, *, report: bool) -> None:
-        """Ten times a second: gives what waits for packets that do not come."""
+        """Ten times a second: gives what waits for packets that do not come, and ``report`` tells the sender."""
         if self._ssrc is not None and not self.ended:
             self._outlet.put(self._jitter.flush(self.hooks.now()))
         if report and self._receiver is not None:
@@ -192,12 +198,7 @@ class WhipPeer:
         state = self._connection.connectionState
         self.connected = self.connected or state == "connected"
         if state in {"failed", "closed"}:
-            self._end()
-
-    def _end(self) -> asyncio.Task[None]:
-        if self._closing is None:
-            self._closing = asyncio.create_task(self._close())
-        return self._closing
+            self.end()
 
 
 class WhipPeers:
@@ -214,6 +215,7 @@ class WhipPeers:
         self._configuration = RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self._loopback = loopback
         self._peers: dict[str, WhipPeer] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
         self._ticking: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
@@ -247,7 +249,7 @@ class WhipPeers:
             self._ticking = None
         peers = list(self._peers.values())
         self._peers.clear()
-        await asyncio.gather(*(peer.close() for peer in peers))
+        await asyncio.gather(*(peer.close() for peer in peers), *self._leaving)
 
     async def _tick(self) -> None:
         """One timer for all; ends with the last session."""
@@ -258,9 +260,20 @@ class WhipPeers:
             now = asyncio.get_running_loop().time()
             for peer in list(self._peers.values()):
                 if peer.ended or not (peer.connected or now - peer.began < CONNECT_SECONDS):
-                    await self.close(peer.id)
+                    self._let_go(peer)
                     continue
-                await peer.tick(report=ticks % _TICKS_PER_REPORT == 0)
+                try:
+                    await peer.tick(report=ticks % _TICKS_PER_REPORT == 0)
+                except Exception:  # whatever befalls one session stays with it
+                    logger.exception("whip.broken")
+                    self._let_go(peer)
+
+    def _let_go(self, peer: WhipPeer) -> None:
+        """Ends a session without waiting for its end."""
+        self._peers.pop(peer.id, None)
+        leaving = peer.end()
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
 
 
 def _check_address(url: str) -> None:

@@ -286,6 +286,21 @@ async def test_what_takes_the_sound_may_fail(stage: Stage) -> None:
     await until(lambda: peer.ended and len(stage.peers) == 0)
 
 
+async def test_a_session_that_breaks_ends_and_the_others_go_on(
+    stage: Stage, speech: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, good = await stage.publish(encoded(speech), "anne")
+    _, bad = await stage.publish(encoded(speech), "bilal")
+
+    async def broken(*, report: bool) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(bad, "tick", broken)
+    await until(lambda: bad.ended and len(stage.peers) == 1)
+    await until(lambda: stage.meeting.came.get("anne", [])[10:])
+    assert not good.ended
+
+
 @dataclass
 class Address:
     url: str
