@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 import websockets
@@ -16,7 +17,7 @@ from api.keys import new_key
 from api.schema import needs_of
 from api.tokens import Can, Signer, Token
 from pipeline.domain import ApiKey, MeetingId, ParticipantId, Scope
-from tests.api.serving import Serving
+from tests.api.serving import Serving, serving
 
 OPEN = {
     "/healthz",
@@ -227,6 +228,12 @@ class TestPages:
         assert answer.status_code == 303
         assert answer.headers["location"] == "/sign-in?next=%2F"
         assert "set-cookie" not in answer.headers
+
+    async def test_a_server_that_others_reach_asks_everybody_for_a_key(self, tmp_path: Path) -> None:
+        async with serving(tmp_path, host="0.0.0.0") as served, served.stranger(Accept="text/html") as http:
+            assert (await http.get("/")).status_code == 303
+            assert (await http.post("/api/v1/session", json={"key": served.key})).status_code == 204
+            assert (await http.get("/")).status_code == 200
 
     async def test_a_session_made_at_home_is_worth_nothing_under_a_foreign_name(self, served: Serving) -> None:
         cookie = served.house.access.signer.new_session(frozenset({Scope.MEETINGS}), None)
