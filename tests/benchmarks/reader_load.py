@@ -141,7 +141,7 @@ async def _serve(folder: Path, ws: str) -> None:
         running = await house.meetings.of(meeting)
         path = f"/api/v1/meetings/{meeting}/captions.ws?token={token}"
         print(listener.getsockname()[1], path, file=stdout, flush=True)
-        number = 0
+        number, began = 0, time.monotonic()
         words = [{"text": " caption", "start": 1.0, "end": 1.5, "confidence": 0.9}] * 12
         while not serving.done():
             number += 1
@@ -159,7 +159,7 @@ async def _serve(folder: Path, ws: str) -> None:
                 "lag": 0.3,
             }
             running.feed.publish(event, f"load#{number // 10}")
-            await asyncio.sleep(1 / EVENTS_PER_SECOND)
+            await asyncio.sleep(max(0.0, began + number / EVENTS_PER_SECOND - time.monotonic()))
 
 
 if __name__ == "__main__":
