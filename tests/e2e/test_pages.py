@@ -344,3 +344,14 @@ def test_the_pages_are_whole_without_the_tokens(visitors: Visitors) -> None:
     page.goto("/")
     expect(page.get_by_role("button", name="Create the meeting")).to_have_css("background-color", "rgb(6, 89, 197)")
     assert not violations(page)
+
+
+def test_a_page_whose_scripts_are_not_there_yet_takes_no_input(visitors: Visitors, meetings: Meetings) -> None:
+    page = visitors.page("/sign-in")
+    page.route("**/look.js", lambda route: None)  # it never arrives, and with it nothing that needs it
+    for path, locator in (("/", "#create"), ("/sign-in", "#sign-in"), (f"/meetings/{meetings.new()}", "#join")):
+        page.goto(path, wait_until="commit")
+        expect(page.locator(locator)).to_have_js_property("inert", True)
+    page.unroute_all(behavior="ignoreErrors")
+    page.goto("/sign-in")
+    expect(page.locator("#sign-in")).to_have_js_property("inert", False)

@@ -53,3 +53,6 @@ for (const button of document.querySelectorAll("[data-opens]")) {
 }
 
 localiseTimes(document);
+
+// Forms wait until there is somebody who takes what is typed: nothing clicked is lost, and no key goes astray.
+for (const waiting of document.querySelectorAll("[inert]")) waiting.inert = false;
