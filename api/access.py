@@ -120,6 +120,7 @@ class Access:
 
     async def judge(self, connection: HTTPConnection, need: Need) -> Grant:
         """Raises ``NotSignedIn`` or ``NotAllowed``."""
+        connection.state.page = need is Need.PAGE  # errors are said on a page, too
         return self.check(await self._granted(connection, need), need, connection.path_params)
 
     def judge_token(self, text: str, need: Need, meeting: MeetingId) -> Grant:

@@ -47,6 +47,7 @@ def create_app(house: House) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.house = house
+    app.state.error_page = pages.error_page
     install_problems(app)
     install_schema(app)
     for room in _ROUTES:

@@ -4,14 +4,12 @@ What a page does, it asks of the HTTP API with the session that came with it (``
 looked at with the same scopes that the API asks for.
 """
 
-from collections.abc import Callable, Coroutine
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader
 from starlette.responses import RedirectResponse
 from starlette.templating import Jinja2Templates
@@ -23,7 +21,6 @@ from api.page_words import LANGUAGE_COOKIE, Words, catalogues, chosen_language
 from api.settings import IceServer
 from api.transcript_page import clock, entries_of, initials, iso
 from pipeline.domain import MeetingId
-from pipeline.errors import NotFound
 from pipeline.export.names import speaker_names
 from pipeline.record.turns import turns
 
@@ -43,24 +40,7 @@ def _templates() -> Jinja2Templates:
     return Jinja2Templates(env=environment)
 
 
-class PageRoute(APIRoute):
-    """A person asked: what is not there or not allowed is said on a page, not as a problem document."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        answer = super().get_route_handler()
-
-        async def answered(request: Request) -> Response:
-            try:
-                return await answer(request)
-            except NotFound:
-                return _error(request, HTTPStatus.NOT_FOUND)
-            except NotAllowed:
-                return _error(request, HTTPStatus.FORBIDDEN)
-
-        return answered
-
-
-router = APIRouter(route_class=PageRoute, include_in_schema=False)
+router = APIRouter(include_in_schema=False)
 Visitor = Annotated[Grant, needs(Need.PAGE)]
 Search = Annotated[str, Query(max_length=200)]
 
@@ -153,7 +133,8 @@ def _ice_server(server: IceServer) -> dict[str, str]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _error(request: Request, status: HTTPStatus) -> Response:
+def error_page(request: Request, status: HTTPStatus) -> Response:
+    """Says to a person what a problem document says to a program."""
     response = _page(request, None, "error.html", status=int(status))
     response.status_code = status
     return response

@@ -5,7 +5,7 @@ but that it happened: the log has the trace.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -92,9 +92,11 @@ def install_problems(app: FastAPI) -> None:
 
 async def _on_purpose(connection: HTTPConnection, error: GreffierError) -> Response | None:
     status = status_of(error)
-    if isinstance(error, NotSignedIn) and _is_a_page(connection):
+    if isinstance(error, NotSignedIn) and _wants_a_page(connection):
         asked = connection.url.path + (f"?{connection.url.query}" if connection.url.query else "")
         return RedirectResponse(f"/sign-in?next={quote(asked, safe='')}", HTTPStatus.SEE_OTHER)
+    if page := _page(connection, status):
+        return page
     headers: dict[str, str] = {}
     if isinstance(error, NotSignedIn):
         headers["WWW-Authenticate"] = _challenge(error)
@@ -106,6 +108,8 @@ async def _on_purpose(connection: HTTPConnection, error: GreffierError) -> Respo
 
 
 async def _of_http(connection: HTTPConnection, error: HTTPException) -> Response | None:
+    if page := _page(connection, HTTPStatus(error.status_code)):
+        return page
     usual = error.detail == HTTPStatus(error.status_code).phrase
     detail = _DETAILS.get(error.status_code, error.detail) if usual else error.detail
     return await _answer(connection, problem(error.status_code, str(detail), error.headers))
@@ -143,13 +147,25 @@ async def _answer(connection: HTTPConnection, response: Response) -> Response | 
     return None
 
 
-def _is_a_page(connection: HTTPConnection) -> bool:
-    """Whether a person is waiting for a page: they are shown where to sign in."""
+def _page(connection: HTTPConnection, status: HTTPStatus) -> Response | None:
+    """What is not there or not allowed is said to a person on a page, which ``app.state.error_page`` makes."""
+    error_page: Callable[[Request, HTTPStatus], Response] | None = getattr(connection.app.state, "error_page", None)
+    if error_page is None or status not in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+        return None
+    if not isinstance(connection, Request) or not (
+        getattr(connection.state, "page", False) or _wants_a_page(connection)
+    ):
+        return None
+    return error_page(connection, status)
+
+
+def _wants_a_page(connection: HTTPConnection) -> bool:
+    """Whether a person is waiting for a page."""
     return (
         isinstance(connection, Request)
         and connection.method == "GET"
         and "text/html" in connection.headers.get("accept", "")
-        and not connection.url.path.startswith("/api/")
+        and not connection.url.path.startswith(("/api/", "/whip/"))
     )
 
 

@@ -121,3 +121,10 @@ async def test_a_person_who_is_not_signed_in_is_led_to_the_page_where_one_signs_
         answer = await http.get("/meetings/abc?x=1")
         assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=%2Fmeetings%2Fabc%3Fx%3D1")
         assert (await http.get("/api/v1/meetings")).status_code == 401
+
+
+async def test_a_person_who_asks_for_what_is_not_there_gets_a_page_and_a_program_a_problem(served: Serving) -> None:
+    async with served.stranger(Accept="text/html") as http:
+        answer = await http.get("/nothing/here")
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+        assert (await http.get("/api/v1/nothing")).headers["content-type"] == MEDIA_TYPE
