@@ -33,7 +33,9 @@ class BatchSettings:
 
     While captions are wanted, ``record_callers`` at most are busy with the record, ``record_batch`` windows at a time,
     so that captions never wait for it behind all of them; after ``calm`` seconds without, the record has the machine.
-    ``stall`` seconds without an answer fail a batch.
+    Recordings, which nobody waits for, go one window at a time and leave a caller free where there are several; while
+    captions are wanted they rest after each, ``rest`` times as long as it took. ``stall`` seconds without an answer
+    fail a batch.
     """
 
     callers: int = 2
@@ -41,6 +43,7 @@ class BatchSettings:
     record_batch: int = 1
     record_callers: int = 1
     calm: float = 3.0
+    rest: float = 4.0
     gather: float = 0.004
     stall: float = 60.0
 
@@ -67,6 +70,8 @@ class Batcher:
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _callers: list["asyncio.Task[None]"] = field(default_factory=list)
     _recording: int = 0
+    _recordings: int = 0
+    _rested_at: float = float("-inf")
     _live_until: float = float("-inf")
     _threads: ThreadPoolExecutor | None = None
 
@@ -109,32 +114,52 @@ class Batcher:
             if not chosen:
                 self._arrived.clear()
                 continue
-            recording = chosen[0].request.kind is WindowKind.RECORD
-            self._recording += recording
+            kind, began = chosen[0].request.kind, asyncio.get_running_loop().time()
+            self._recording += kind is WindowKind.RECORD
+            self._recordings += kind is WindowKind.RECORDING
             try:
                 await self._answer(chosen)
             finally:
                 _refuse(chosen)
-                self._recording -= recording
+                self._recording -= kind is WindowKind.RECORD
+                if kind is WindowKind.RECORDING:
+                    self._recordings -= 1
+                    self._rest(began)
                 self._arrived.set()
 
     def _choose(self) -> list[_Waiting]:
-        """The requests of the next batch, taken from the queue; the record goes alone and last."""
+        """The requests of the next batch, taken from the queue; the record goes alone, recordings last."""
         order = sorted(self._waiting, key=lambda waiting: waiting.request.kind)
-        live = [waiting for waiting in order if waiting.request.kind is not WindowKind.RECORD]
-        now = asyncio.get_running_loop().time()
+        live = [waiting for waiting in order if waiting.request.kind < WindowKind.RECORD]
         if live:
-            self._live_until = now
+            self._live_until = asyncio.get_running_loop().time()
             chosen = live[: self._fair_share(len(live))]
-        elif now - self._live_until > self.settings.calm:
-            chosen = order[: self._fair_share(len(order))]
-        elif self._recording < self.settings.record_callers:
-            chosen = order[: self.settings.record_batch]
         else:
-            chosen = []
+            chosen = self._choose_quiet(order)
         for waiting in chosen:
             self._waiting.remove(waiting)
         return chosen
+
+    def _choose_quiet(self, order: list[_Waiting]) -> list[_Waiting]:
+        """The next batch of requests that no caption waits for."""
+        now = asyncio.get_running_loop().time()
+        calm = now - self._live_until > self.settings.calm
+        record = [waiting for waiting in order if waiting.request.kind is WindowKind.RECORD]
+        if record and calm:
+            return record[: self._fair_share(len(record))]
+        if record and self._recording < self.settings.record_callers:
+            return record[: self.settings.record_batch]
+        free = self._recordings < max(1, self.settings.callers - 1)
+        if free and (calm or (not self._recording and now >= self._rested_at)):
+            return order[len(record) :][:1]
+        return []
+
+    def _rest(self, began: float) -> None:
+        """A window of a recording, begun at ``began``, has been heard: the next one waits a little."""
+        loop = asyncio.get_running_loop()
+        rest = self.settings.rest * (loop.time() - began)
+        self._rested_at = loop.time() + rest
+        loop.call_later(rest, self._arrived.set)
 
     def _fair_share(self, ready: int) -> int:
         """Several callers share what is ready, since each may be free soon."""

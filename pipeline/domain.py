@@ -131,6 +131,7 @@ class WindowKind(IntEnum):
     FINAL = 0
     LIVE = 1
     RECORD = 2
+    RECORDING = 3
 
 
 @dataclass(frozen=True, slots=True)

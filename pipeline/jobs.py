@@ -47,9 +47,8 @@ TOO_LONG = f"the recording holds more than {LONGEST / 3600:g} hours of sound; di
 _UNEXPECTED = "Greffier could not transcribe this recording; its log says why"
 
 _PIECE = 10.0
-_TOGETHER = 8
-"""Windows of a recording that wait for the recogniser at once: enough for its batches, few enough that the record texts
-of live meetings, which share its lowest rank, wait for a few windows only."""
+_TOGETHER = 2
+"""Windows of a recording that wait for the recogniser at once: the next one is ready when one is heard."""
 _LOOK = 0.2
 """Seconds after which a waiting thread looks whether its process stops."""
 _TELL = 1.0
@@ -66,11 +65,11 @@ class Stopping(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """A ``RecognitionRequest`` of the lowest rank: captions, and what is said live, go before it."""
+    """A ``RecognitionRequest`` of the lowest rank: all that is said live goes before it."""
 
     window: Window
     samples: Samples
-    kind: WindowKind = WindowKind.RECORD
+    kind: WindowKind = WindowKind.RECORDING
 
     def cut(self) -> tuple[Window, Samples]:
         return self.window, self.samples

@@ -13,7 +13,7 @@ from pipeline.domain import Hypothesis, Samples, TrackId, UtteranceId, Window, W
 from pipeline.errors import RecognitionFailed, RecognitionStalled
 
 Batch = Sequence[tuple[Window, Samples]]
-FINAL, LIVE, RECORD = WindowKind.FINAL, WindowKind.LIVE, WindowKind.RECORD
+FINAL, LIVE, RECORD, RECORDING = WindowKind.FINAL, WindowKind.LIVE, WindowKind.RECORD, WindowKind.RECORDING
 
 
 @dataclass(slots=True)
@@ -155,6 +155,39 @@ async def test_after_a_calm_the_record_has_every_caller(engine: Engine) -> None:
         await until(lambda: engine.busy == 2)
         engine.door.set()
         await asyncio.gather(*records)
+
+
+async def test_recordings_go_last_one_at_a_time_and_leave_a_caller_free(engine: Engine) -> None:
+    engine.door.clear()
+    calm = BatchSettings(callers=2, batch=8, calm=0.0, gather=0.001)
+    async with Batcher(engine, calm) as batcher:
+        wishes = [Wish("u1", RECORDING), Wish("u2", RECORDING), Wish("r1", RECORD)]
+        waiting = [asyncio.create_task(batcher.recognize(wish)) for wish in wishes]
+        await until(lambda: engine.busy == 2)
+        assert engine.batches == [["r1"], ["u1"]]
+        live = asyncio.create_task(batcher.recognize(Wish("live")))
+        engine.door.set()
+        await asyncio.gather(live, *waiting)
+    assert engine.batches[2:] == [["live"], ["u2"]]
+
+
+async def test_while_captions_are_wanted_a_recording_rests_after_each_window(engine: Engine) -> None:
+    wanted = BatchSettings(callers=1, calm=60.0, rest=4.0, gather=0.001)
+    async with Batcher(engine, wanted) as batcher:
+        await batcher.recognize(Wish("live"))
+        engine.door.clear()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        first = asyncio.create_task(batcher.recognize(Wish("u1", RECORDING)))
+        await until(lambda: engine.busy == 1)
+        await asyncio.sleep(0.05)
+        engine.door.set()
+        await first
+        took = loop.time() - began
+        await batcher.recognize(Wish("u2", RECORDING))
+        assert loop.time() - began > took + 3.5 * 0.05
+        await batcher.recognize(Wish("r1", RECORD))
+    assert engine.batches[1:] == [["u1"], ["u2"], ["r1"]]
 
 
 async def test_what_is_no_longer_wanted_is_answered_with_nothing(engine: Engine) -> None:
