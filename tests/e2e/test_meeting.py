@@ -7,7 +7,7 @@ from playwright.sync_api import Download, Page, expect
 from tests.benchmarks.normalise import normalise
 from tests.benchmarks.score import count_errors
 from tests.e2e.people import PATIENCE, Meetings, Microphones, Visitors, read, speak, spoken
-from tests.recordings import described
+from tests.recordings import described, silence
 
 ENGLISH, FRENCH = "en_jfk.flac", "fr_ibm_udhr1.wav"
 HEARD = 60_000
@@ -114,3 +114,22 @@ def test_two_people_speak_and_a_third_reads_along_until_the_transcript_is_kept(
     reader.goto("/?q=fraternité")
     reader.get_by_role("link", name="Droits et devoirs").click()
     expect(reader.locator("mark").first).to_have_text(re.compile("fraternité", re.IGNORECASE))
+
+
+def test_a_second_tab_is_a_second_participant_and_a_tab_that_is_reloaded_the_same(
+    meetings: Meetings, microphones: Microphones
+) -> None:
+    address = f"/meetings/{meetings.new()}"
+    first = microphones.page(address, silence(30.0))
+    speak(first, "Ann")
+    expect(first.locator("#mode")).to_have_text("Your microphone is on")
+    second = first.context.new_page()
+    second.goto(address)
+    expect(second.get_by_label("Your name")).to_have_value("Ann")  # remembered on this device
+    speak(second, "Bob")
+    expect(first.locator("#people .name")).to_have_text(["Ann", "Bob"])
+    second.reload()
+    expect(first.locator("#people li.away")).to_contain_text("Bob")
+    speak(second, "Robert")
+    expect(first.locator("#people .name")).to_have_text(["Ann", "Robert"])
+    expect(first.locator("#people li.away")).to_have_count(0)

@@ -208,10 +208,12 @@ def test_a_page_that_lost_its_connection_asks_for_what_came_after_what_it_has(fe
     while len(feed.sockets) < 2:
         feed.page.wait_for_timeout(50)
     assert "after=3" in feed.sockets[1].url
-    feed.snapshot()
+    feed.sequence = 5
+    feed.snapshot({**caption("u3", " Number 3."), "sequence": 4}, {**caption("u4", " Missed."), "sequence": 5})
     expect(feed.page.locator("#notices")).not_to_contain_text("Connection lost")
-    feed.caption("u4", " Number 4.")
-    expect(feed.page.locator(".caption")).to_have_count(4)
+    feed.caption("u5", " Number 5.")
+    expect(feed.page.locator(".caption")).to_have_count(5)
+    assert announced(feed)[-3:] == ["Ann: Number 3.", "Ann: Missed.", "Ann: Number 5."]  # what was missed, and once
 
 
 def test_notices_stand_beside_the_captions_until_they_are_over(feed: Feed) -> None:

@@ -29,11 +29,13 @@ export class Feed {
     addEventListener("offline", () => this.#drop(this.#socket));
   }
 
+  /** Whether it was not open already. */
   open() {
-    if (this.#wanted) return;
+    if (this.#wanted) return false;
     this.#wanted = true;
     this.#looking = setInterval(() => this.#look(), QUIET);
     this.#connect();
+    return true;
   }
 
   close() {

@@ -4,6 +4,7 @@ import { Announcer } from "./announcer.js";
 import { CaptionList } from "./captions.js";
 import { Feed } from "./feed.js";
 import { announces } from "./look.js";
+import { TAB, recall, remember } from "./memory.js";
 import { Microphone } from "./microphone.js";
 import { Notices } from "./notices.js";
 import { People } from "./people.js";
@@ -15,6 +16,8 @@ const meeting = at("meeting").dataset.meeting;
 const base = `/api/v1/meetings/${meeting}`;
 const SOLVED_BY = { delayed: "in_time", engine_down: "engine_up", not_kept: "kept" };
 const HAPPENED = new Set(["cut", "sound_lost"]);
+const ME = "greffier.me";
+const MINE = "greffier.participant"; // who this tab is in which meeting: another tab is somebody else
 const LEVEL_EVERY = 100;
 const PATIENCE = 5_000;
 const CONFIRMED = 3_000;
@@ -29,8 +32,9 @@ const microphone = new Microphone(JSON.parse(at("meeting").dataset.ice), join, h
 let paused = false;
 let over = false;
 let cut = "cut" in at("meeting").dataset;
-let known = false; // whether a snapshot of the meeting has come since the WebSocket was opened
+let known = false; // whether the meeting has told its state since the WebSocket was opened
 let early = []; // what came back with the microphone before it
+let isFirst = true;
 let brought = false; // whether captions come with the microphone's own connection
 let joined = null; // {participant, token, expires_at, whip}
 let level = 0;
@@ -62,14 +66,19 @@ function chooseSource() {
   if (brought && known) {
     feed.close();
     notices.clear("lost");
-  } else {
-    feed.open();
+  } else if (feed.open()) {
+    known = false;
   }
 }
 
 function heardBack(event) {
   if (known) feed.take(event);
-  else early.push(event);
+  else if (early.push(event) === 1) setTimeout(takeEarly, PATIENCE); // where WebSockets do not get through
+}
+
+function takeEarly() {
+  known = true;
+  for (const event of early.splice(0)) feed.take(event);
 }
 
 function read(event) {
@@ -96,10 +105,12 @@ function read(event) {
 function snapshot({ title: named, state, paused: isPaused, participants, events }) {
   title(named);
   for (const { participant, speaker, present } of participants) people.know(participant, speaker, present);
-  captions.show(events.filter(({ type }) => type === "caption"));
+  // The history is shown; what was missed while the connection was lost is told too.
+  if (isFirst) captions.show(events);
+  else events.forEach(caption);
+  isFirst = false;
   setPaused(isPaused);
-  known = true;
-  for (const event of early.splice(0)) feed.take(event);
+  takeEarly();
   if (state === "ended") ended();
   chooseSource();
 }
@@ -166,11 +177,10 @@ function enter() {
 async function join() {
   if (joined && new Date(joined.expires_at) - Date.now() > 60_000) return joined;
   const { name, language } = at("speak").elements;
-  const key = `greffier.participant.${meeting}`;
   const wanted = { name: name.value.trim(), mode: "publish", languages: language.value ? [language.value] : [] };
-  const id = joined?.participant ?? sessionStorage.getItem(key);
+  const id = joined?.participant ?? recall(MINE, TAB)[meeting];
   joined = await ask("POST", `${base}/participants`, id ? { ...wanted, id } : wanted);
-  sessionStorage.setItem(key, joined.participant);
+  remember(MINE, { [meeting]: joined.participant }, TAB);
   people.me = joined.participant;
   return joined;
 }
@@ -196,6 +206,10 @@ function stopSpeaking() {
 }
 
 function microphoneChanged(state, brings) {
+  if (state === "unplugged") {
+    stopSpeaking();
+    at("controls-error").textContent = say("script.microphone.unplugged");
+  }
   notices.set("microphone", state === "lost" && !over);
   brought = brings;
   chooseSource();
@@ -226,7 +240,7 @@ at("speak")?.addEventListener("submit", async (event) => {
     name.focus();
     return;
   }
-  remember(form);
+  rememberMe(form);
   const button = form.querySelector("button");
   if (button.ariaDisabled === "true") return;
   idle(button);
@@ -249,14 +263,14 @@ at("microphone")?.addEventListener("click", async ({ currentTarget: button }) =>
   }
 });
 
-function remember(form) {
+function rememberMe(form) {
   const { name, language, raw } = form.elements;
-  localStorage.setItem("greffier.me", JSON.stringify({ name: name.value, language: language.value, raw: raw.checked }));
+  remember(ME, { name: name.value, language: language.value, raw: raw.checked });
 }
 
 if (at("speak")) {
   const { name, language, raw } = at("speak").elements;
-  const me = JSON.parse(localStorage.getItem("greffier.me") ?? "{}");
+  const me = recall(ME);
   [name.value, language.value, raw.checked] = [me.name ?? "", me.language ?? "", me.raw ?? false];
 }
 

@@ -1,19 +1,12 @@
 // What every page has: the reader's display settings, dialogs, moments in the reader's own clock.
 
+import { recall, remember } from "./memory.js";
 import { localiseTimes } from "./words.js";
 
 const KEY = "greffier.look";
 const root = document.documentElement;
 
-function remembered() {
-  try {
-    return JSON.parse(localStorage.getItem(KEY)) ?? {};
-  } catch {
-    return {};
-  }
-}
-
-let chosen = { size: "", colours: "auto", lines: "", announce: true, ...remembered() };
+let chosen = { size: "", colours: "auto", lines: "", announce: true, ...recall(KEY) };
 
 /** Whether screen readers are told each finished caption. */
 export function announces() {
@@ -31,11 +24,7 @@ function choose() {
   const { size, colours, lines, announce } = form.elements;
   chosen = { size: size.value, colours: colours.value, lines: lines.value, announce: announce.checked };
   apply();
-  try {
-    localStorage.setItem(KEY, JSON.stringify(chosen));
-  } catch {
-    // It holds for this page then.
-  }
+  remember(KEY, chosen);
 }
 
 const form = document.querySelector("#look form");

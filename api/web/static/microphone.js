@@ -25,7 +25,7 @@ export class Microphone {
 
   /**
    * `iceServers` are STUN and TURN servers, as RTCPeerConnection takes them; `join()` promises {whip, token}; `read(event)` takes what comes on the data channel; `tell(state)` is told
-   * "connecting", "connected" or "lost", and whether captions come this way now.
+   * "connecting", "connected", "lost" or "unplugged", and whether captions come this way now.
    */
   constructor(iceServers, join, read, tell) {
     [this.#iceServers, this.#join, this.#read, this.#tell] = [iceServers, join, read, tell];
@@ -47,6 +47,7 @@ export class Microphone {
   async start({ raw }) {
     const stream = await listen(raw);
     this.#stream = stream;
+    this.#track.addEventListener("ended", () => this.#say("unplugged"));
     try {
       await this.#connect();
     } catch (error) {
