@@ -22,7 +22,10 @@ class BatchObserver(Protocol):
     """Told what a batcher does, on the event loop; it must not raise."""
 
     def batch_heard(self, waited: Sequence[float], seconds: float) -> None:
-        """A batch took ``seconds`` to recognise; each of its windows had ``waited`` for so many."""
+        """A batch took ``seconds`` to recognise; each of its windows had ``waited`` for so many.
+
+        Not told of recordings, which wait on purpose.
+        """
 
     def batch_failed(self) -> None: ...
 
@@ -184,7 +187,7 @@ class Batcher:
         except Exception as surprise:  # noqa: BLE001 - an engine may raise anything, and the tracks must go on
             self._fail(wanted, RecognitionFailed(f"the recogniser raised {type(surprise).__name__}"))
         else:
-            if self.observer is not None:
+            if self.observer is not None and wanted[0][0].request.kind is not WindowKind.RECORDING:
                 self.observer.batch_heard([began - waiting.since for waiting, _ in wanted], loop.time() - began)
             for (waiting, cut), hypothesis in zip(wanted, heard, strict=True):
                 if not waiting.answer.done():

@@ -301,6 +301,8 @@ async def test_an_observer_is_told_how_long_windows_waited_and_what_failed() -> 
         assert (observer.failed, observer.heard) == (1, [])
         await asyncio.gather(batcher.recognize(Wish("a")), batcher.recognize(Wish("b")))
         await batcher.recognize(Wish("c", wanted=False))
+        answers = iter([None])
+        await batcher.recognize(Wish("u", RECORDING))
     ((waited, seconds),) = observer.heard
     assert len(waited) == 2
     assert all(wait >= 0.0 for wait in [*waited, seconds])
