@@ -21,8 +21,8 @@ setup: ## make .venv, install the pinned packages, fetch the weights
 services: ## install the Debian packages that tests need (when root)
 	@.ci/services
 
-run: setup ## caption the sample meeting in this terminal
-	@$(BIN)/greffier demo
+run: setup ## start the server on this machine and say where its page is; Ctrl-C stops it
+	@$(BIN)/greffier serve
 
 test: setup services ## run every test; the live core, record and exports keep 100 % branch coverage
 	@$(BIN)/python -m pytest $(COVERAGE) $(TESTS)
