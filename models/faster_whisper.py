@@ -16,7 +16,7 @@ from faster_whisper.feature_extractor import FeatureExtractor
 from numpy.typing import NDArray
 
 from models import whisper_layout
-from models.guards import Guards, before_pile, doubted
+from models.guards import Guards, before_pile, doubted, loops
 from models.whisper_tokens import WhisperTokens, timed_words
 from pipeline.domain import SAMPLE_RATE, Hypothesis, Samples, Window, WindowKind, Word
 from pipeline.errors import ModelUnavailable, RecognitionFailed
@@ -52,6 +52,7 @@ class EngineSettings:
     tokens_per_second: float = 7.0
     tokens_more: int = 10
     live_beam: int = 1
+    final_beam: int = 1
     record_beam: int = 5
     guards: Guards = field(default_factory=Guards)
 
@@ -118,7 +119,7 @@ class WhisperEngine:
         """The hypothesis of each window, in order. Raises ``RecognitionFailed``."""
         try:
             rows = [self._row(window, samples) for window, samples in batch]
-            for group in _grouped(rows):
+            for group in self._grouped(rows):
                 self._hear_group(group)
             return [self._hypothesis(row) for row in rows]
         except (RuntimeError, ValueError) as error:
@@ -151,6 +152,23 @@ class WhisperEngine:
         self._generate(rows, encoded, padded)
         for language in {row.language for row in rows}:
             self._align(rows, language, encoded)
+
+    def _grouped(self, rows: Sequence[_Row]) -> list[list[_Row]]:
+        """Rows that one ``generate`` takes: the same lengths of prompt, the same beam."""
+        groups: dict[tuple[bool, int, int, int], list[_Row]] = {}
+        for row in rows:
+            record = row.window.kind is WindowKind.RECORD
+            key = (record, self._beam(row.window.kind), len(row.context), len(row.forced))
+            groups.setdefault(key, []).append(row)
+        return list(groups.values())
+
+    def _beam(self, kind: WindowKind) -> int:
+        settings = self.settings
+        return {
+            WindowKind.FINAL: settings.final_beam,
+            WindowKind.LIVE: settings.live_beam,
+            WindowKind.RECORD: settings.record_beam,
+        }[kind]
 
     def _padded(self, duration: float) -> float:
         settings = self.settings
@@ -197,7 +215,7 @@ class WhisperEngine:
         results = self._model.generate(
             encoded,
             prompts,
-            beam_size=self.settings.record_beam if record else self.settings.live_beam,
+            beam_size=self._beam(rows[0].window.kind),
             max_length=max(2 * cap, length + cap),
             suppress_tokens=self._suppressed,
             return_scores=True,
@@ -228,18 +246,10 @@ class WhisperEngine:
         guards = self.settings.guards
         words = before_pile(row.words, guards.pile)
         text = "".join(word.text for word in words)
-        if doubted(text, row.no_speech, row.log_probability, guards):
+        looped = row.no_speech > guards.no_speech and loops("".join(word.text for word in row.words))
+        if looped or doubted(text, row.no_speech, row.log_probability, guards):
             words = ()
         return Hypothesis(words, row.language, row.scores, cut=len(words) < len(row.words))
-
-
-def _grouped(rows: Sequence[_Row]) -> list[list[_Row]]:
-    """Rows that one ``generate`` takes: the same lengths of prompt, the same beam."""
-    groups: dict[tuple[bool, int, int], list[_Row]] = {}
-    for row in rows:
-        key = (row.window.kind is WindowKind.RECORD, len(row.context), len(row.forced))
-        groups.setdefault(key, []).append(row)
-    return list(groups.values())
 
 
 def _span(row: _Row, frames: int) -> slice:
