@@ -16,7 +16,7 @@ from faster_whisper.feature_extractor import FeatureExtractor
 from numpy.typing import NDArray
 
 from models import whisper_layout
-from models.guards import Guards, before_pile, doubted
+from models.guards import Guards, before_pile, doubted, loops
 from models.whisper_tokens import WhisperTokens, timed_words
 from pipeline.domain import SAMPLE_RATE, Hypothesis, Samples, Window, WindowKind, Word
 from pipeline.errors import ModelUnavailable, RecognitionFailed
@@ -35,8 +35,8 @@ class EngineSettings:
 
     compute_type: a CTranslate2 type or ``auto``; callers: threads that run batches; threads: threads of each batch;
     least_padded, padding, round_to: a window of s seconds is padded to s + ``padding``, at least ``least_padded``,
-    rounded up to a multiple of ``round_to`` (seconds); forced: forced text is cut to a multiple of this many tokens,
-    at most ``most_forced``, so that rows share a batch; tokens_per_second, tokens_more: the cap on a window's new
+    rounded up to a multiple of ``round_to`` (seconds); forced: the forced text of rows that share a batch is cut to a
+    multiple of this many tokens; most_forced: its most tokens, in any row; tokens_per_second, tokens_more: the cap on a window's new
     tokens; record_beam: beam size for record windows.
     """
 
@@ -52,6 +52,7 @@ class EngineSettings:
     tokens_per_second: float = 7.0
     tokens_more: int = 10
     live_beam: int = 1
+    final_beam: int = 1
     record_beam: int = 5
     guards: Guards = field(default_factory=Guards)
 
@@ -117,27 +118,32 @@ class WhisperEngine:
     def hear(self, batch: Sequence[tuple[Window, Samples]]) -> list[Hypothesis]:
         """The hypothesis of each window, in order. Raises ``RecognitionFailed``."""
         try:
-            rows = [self._row(window, samples) for window, samples in batch]
-            for group in _grouped(rows):
+            rows = [self._row(window, samples, alone=len(batch) == 1) for window, samples in batch]
+            for group in self._grouped(rows):
                 self._hear_group(group)
             return [self._hypothesis(row) for row in rows]
         except (RuntimeError, ValueError) as error:
             raise RecognitionFailed(f"the recogniser failed on {len(batch)} windows: {error}") from error
 
-    def _row(self, window: Window, samples: Samples) -> _Row:
-        """The window with its forced text cut to what other rows share, and its audio cut to that text."""
+    def _row(self, window: Window, samples: Samples, alone: bool) -> _Row:
+        """The window with its forced text, and its audio cut to that text.
+
+        The text ends where the committed words do: nothing committed is heard twice. ``alone`` it begins with a word;
+        rows that share a batch force equally many tokens, the first of which may lie inside a word.
+        """
         language = window.language or window.languages[0]
         audio = samples.astype(np.float32) / 32768.0
         words = [(word, self.tokens.encode(word.text, language)) for word in window.prefix if window.language]
         count = sum(len(tokens) for _, tokens in words)
-        forced = min(count // self.settings.forced * self.settings.forced, self.settings.most_forced)
+        quantum = 1 if alone else self.settings.forced
+        forced = min(count // quantum * quantum, self.settings.most_forced)
         start = window.start
         while words and count - len(words[0][1]) >= forced > 0:
             count -= len(words.pop(0)[1])
             start = max(words[0][0].start - 0.05, window.start)
         audio = audio[round((start - window.start) * SAMPLE_RATE) :]
-        tokens = [token for _, of_word in words for token in of_word][:forced]
-        fresh = window.end - _end_of_forced(words, forced) if forced else window.end - start
+        tokens = [token for _, of_word in words for token in of_word][count - forced :]
+        fresh = window.end - (words[-1][0].end if forced else start)
         context = self.tokens.encode(" " + ", ".join(window.glossary), language)[:_PROMPT] if window.glossary else []
         return _Row(window, audio, start, language, tokens, context, fresh)
 
@@ -151,6 +157,23 @@ class WhisperEngine:
         self._generate(rows, encoded, padded)
         for language in {row.language for row in rows}:
             self._align(rows, language, encoded)
+
+    def _grouped(self, rows: Sequence[_Row]) -> list[list[_Row]]:
+        """Rows that one ``generate`` takes: the same lengths of prompt, the same beam."""
+        groups: dict[tuple[bool, int, int, int], list[_Row]] = {}
+        for row in rows:
+            record = row.window.kind is WindowKind.RECORD
+            key = (record, self._beam(row.window.kind), len(row.context), len(row.forced))
+            groups.setdefault(key, []).append(row)
+        return list(groups.values())
+
+    def _beam(self, kind: WindowKind) -> int:
+        settings = self.settings
+        return {
+            WindowKind.FINAL: settings.final_beam,
+            WindowKind.LIVE: settings.live_beam,
+            WindowKind.RECORD: settings.record_beam,
+        }[kind]
 
     def _padded(self, duration: float) -> float:
         settings = self.settings
@@ -197,7 +220,7 @@ class WhisperEngine:
         results = self._model.generate(
             encoded,
             prompts,
-            beam_size=self.settings.record_beam if record else self.settings.live_beam,
+            beam_size=self._beam(rows[0].window.kind),
             max_length=max(2 * cap, length + cap),
             suppress_tokens=self._suppressed,
             return_scores=True,
@@ -222,24 +245,16 @@ class WhisperEngine:
             row = rows[index]
             pieces = self.tokens.pieces(row.forced + row.tokens, language)
             words = timed_words(pieces, path.alignments, path.text_token_probs, row.start, row.duration)
-            row.words = tuple(words[_whole_pieces([piece.tokens for piece in pieces], len(row.forced)) :])
+            row.words = tuple(words[_begun([piece.tokens for piece in pieces], len(row.forced)) :])
 
     def _hypothesis(self, row: _Row) -> Hypothesis:
         guards = self.settings.guards
         words = before_pile(row.words, guards.pile)
         text = "".join(word.text for word in words)
-        if doubted(text, row.no_speech, row.log_probability, guards):
+        looped = row.no_speech > guards.no_speech and loops("".join(word.text for word in row.words))
+        if looped or doubted(text, row.no_speech, row.log_probability, guards):
             words = ()
         return Hypothesis(words, row.language, row.scores, cut=len(words) < len(row.words))
-
-
-def _grouped(rows: Sequence[_Row]) -> list[list[_Row]]:
-    """Rows that one ``generate`` takes: the same lengths of prompt, the same beam."""
-    groups: dict[tuple[bool, int, int], list[_Row]] = {}
-    for row in rows:
-        key = (row.window.kind is WindowKind.RECORD, len(row.context), len(row.forced))
-        groups.setdefault(key, []).append(row)
-    return list(groups.values())
 
 
 def _span(row: _Row, frames: int) -> slice:
@@ -249,19 +264,13 @@ def _span(row: _Row, frames: int) -> slice:
     return slice(max(0, min(begin, end - _STATES_PER_SECOND // 2)), end)
 
 
-def _end_of_forced(words: Sequence[tuple[Word, list[int]]], forced: int) -> float:
-    """When the last word ends that lies whole within the first ``forced`` tokens of ``words``."""
-    whole = _whole_pieces([tuple(tokens) for _, tokens in words], forced)
-    return words[whole - 1][0].end if whole else words[0][0].start
-
-
-def _whole_pieces(pieces: Sequence[tuple[int, ...]], tokens: int) -> int:
-    """How many pieces from the first one on lie within the first ``tokens`` tokens."""
+def _begun(pieces: Sequence[tuple[int, ...]], tokens: int) -> int:
+    """How many pieces begin within the first ``tokens`` tokens: what goes on from a committed word belongs to it."""
     reached = 0
     for count, piece in enumerate(pieces):
-        reached += len(piece)
-        if reached > tokens:
+        if reached >= tokens:
             return count
+        reached += len(piece)
     return len(pieces)
 
 

@@ -12,8 +12,8 @@ from pipeline.domain import Word
 class Guards:
     """Thresholds, after Whisper's own (Radford et al. 2022, section 4.5: 0.6, -1 and 2.4).
 
-    ``no_speech`` and ``log_probability`` cut a window when both doubt it, or when the mean log-probability alone
-    falls under ``hopeless``, where one word alone ("Bonjour !") does not come. ``compression`` is text bytes over
+    ``no_speech`` and ``log_probability`` cut a window when both doubt it, ``no_speech`` alone a loop, and the mean
+    log-probability alone under ``hopeless``, where one word alone ("Bonjour !") does not come. ``compression`` is text bytes over
     deflated bytes. ``pile`` seconds is the least time three consecutive words take: a path that piles words on one
     frame has lost the audio.
     """
@@ -84,6 +84,11 @@ def doubted(text: str, no_speech: float, log_probability: float, guards: Guards)
         return True
     unsure = no_speech > guards.phrase_no_speech or log_probability < guards.phrase_log_probability
     return unsure and plain(text) in SILENCE_PHRASES
+
+
+def loops(text: str) -> bool:
+    """Whether ``text`` says a phrase of up to four words three times in a row, as recognisers do on noise."""
+    return re.search(r"\b((?:\w+ ){1,4})\1\1", plain(text) + " ") is not None
 
 
 def compression_ratio(text: str) -> float:

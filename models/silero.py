@@ -21,6 +21,10 @@ _CONTEXT_SAMPLES = 64
 _STATE_SHAPE = (1, 1, 128)
 _FULL_SCALE = np.float32(1 / 32768)
 _ONLY_ERRORS = 3
+_QUIET = 0.15
+_QUIET_FRAMES = 31
+"""After a second of frames less likely than this the state begins anew: having heard silence after a loud voice, it
+would take a quiet one for noise."""
 
 
 def bundled_model() -> Path:
@@ -68,10 +72,10 @@ class SileroDetector:
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._session = session
+        self._quiet_frames = 0
         # One row: the last samples of the frame before, then the frame, as float32 in [-1, 1].
         self._input: NDArray[np.float32] = np.zeros((1, _CONTEXT_SAMPLES + FRAME_SAMPLES), np.float32)
-        self._h: NDArray[np.float32] = np.zeros(_STATE_SHAPE, np.float32)
-        self._c: NDArray[np.float32] = np.zeros(_STATE_SHAPE, np.float32)
+        self._begin_anew()
 
     def probability(self, samples: Samples) -> float:
         """The speech probability in [0, 1] of the next ``samples`` of shape (512,)."""
@@ -79,4 +83,13 @@ class SileroDetector:
         row[:_CONTEXT_SAMPLES] = row[-_CONTEXT_SAMPLES:]
         np.multiply(samples, _FULL_SCALE, out=row[_CONTEXT_SAMPLES:])
         spoken, self._h, self._c = self._session.run(None, {"input": self._input, "h": self._h, "c": self._c})
-        return float(spoken[0])
+        probability = float(spoken[0])
+        self._quiet_frames = self._quiet_frames + 1 if probability < _QUIET else 0
+        if self._quiet_frames == _QUIET_FRAMES:
+            self._begin_anew()
+        return probability
+
+    def _begin_anew(self) -> None:
+        self._h: NDArray[np.float32] = np.zeros(_STATE_SHAPE, np.float32)
+        self._c: NDArray[np.float32] = np.zeros(_STATE_SHAPE, np.float32)
+        self._quiet_frames = 0

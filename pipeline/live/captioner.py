@@ -97,9 +97,10 @@ class TrackCaptioner:
         if self._look(utterance, window, heard):
             self._switch_language(utterance)
             return
+        fresh = window.end - max(utterance.heard, utterance.start)
         utterance.heard = max(utterance.heard, window.end)
         utterance.language = heard.language
-        self._take(utterance, window, heard.words)
+        self._take(utterance, window, heard.words, fresh)
 
     def recognition_failed(self, window: Window) -> None:
         """The recogniser gave nothing for ``window``: it is asked again, and given up after three failures in a row."""
@@ -121,8 +122,7 @@ class TrackCaptioner:
         if utterance.end is not None:
             return WindowKind.FINAL
         fresh = self._audio_until - max(utterance.heard, utterance.start)
-        least = self.settings.step if utterance.heard else max(self.settings.step, self.settings.first)
-        return WindowKind.LIVE if fresh >= least else None
+        return WindowKind.LIVE if fresh >= self._least(utterance) else None
 
     def window_to_recognize(self, not_before: float = 0.0) -> Window | None:
         """The wanted window with the newest audio; it is then on its way until its hypothesis comes back.
@@ -158,6 +158,13 @@ class TrackCaptioner:
             glossary=self.glossary,
         )
         return self._in_flight
+
+    def _least(self, utterance: Utterance) -> float:
+        """How much new audio a window of ``utterance`` takes, while nobody waits for its final."""
+        settings = self.settings
+        if utterance.heard:
+            return settings.step
+        return max(settings.step, settings.first if self.language.current else settings.first_look)
 
     def captions_to_send(self) -> list[Caption]:
         """The newest caption of every utterance that changed since the last call."""
@@ -227,7 +234,7 @@ class TrackCaptioner:
             seconds = window.end - utterance.start
         return self.language.hear(heard.language_scores, max(seconds, 0.1), whole)
 
-    def _take(self, utterance: Utterance, window: Window, words: tuple[Word, ...]) -> None:
+    def _take(self, utterance: Utterance, window: Window, words: tuple[Word, ...], interval: float) -> None:
         floor = max(self._frontier, utterance.start - _LEAD)
         fresh = tuple(word for word in after_committed(words, tuple(self._history)) if word.end > floor)
         fresh = without_loops(monotone(fresh, floor, window.end))
@@ -237,7 +244,7 @@ class TrackCaptioner:
             return
         if utterance.revision == 0 and all(word.confidence < _PLAUSIBLE for word in fresh):
             return
-        count = 0 if self.language.doubted else utterance.policy.committable(window, fresh)
+        count = 0 if self.language.doubted else utterance.policy.committable(window, fresh, interval)
         changed = count > 0 or fresh[count:] != utterance.tail
         self._commit(utterance, fresh[:count])
         utterance.tail = fresh[count:]

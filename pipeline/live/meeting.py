@@ -199,7 +199,8 @@ class MeetingCaptioner:
     # --- inside -----------------------------------------------------------------------------------------
 
     def _align_att(self) -> CommitPolicy:
-        return AlignAtt(self.settings.margin, self.settings.doubt, self.settings.sure)
+        settings = self.settings
+        return AlignAtt(settings.margin, settings.doubt, settings.sure, settings.step, settings.stretch)
 
     def _collect(self, line: _Line) -> None:
         for utterance, final in line.captioner.finished_utterances():

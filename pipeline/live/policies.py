@@ -10,11 +10,17 @@ from pipeline.domain import Window, Word
 from pipeline.live.words import spoken_form
 
 
+_MOST_MORE = 0.6
+
+
 class CommitPolicy(Protocol):
     """Holds what it must remember of one utterance."""
 
-    def committable(self, window: Window, words: tuple[Word, ...]) -> int:
-        """How many of ``words``, the newest words after what is committed, may be committed now."""
+    def committable(self, window: Window, words: tuple[Word, ...], fresh: float) -> int:
+        """How many of ``words``, the newest words after what is committed, may be committed now.
+
+        ``fresh`` is how many seconds of the window the utterance's last one had not heard: the update interval.
+        """
 
 
 @dataclass(slots=True)
@@ -23,16 +29,20 @@ class AlignAtt:
 
     Papi et al., AlignAtt (Interspeech 2023), applied after decoding: attention that falls on the last
     ``margin`` seconds says that the word may still change once more audio is heard. A word that the recogniser
-    gives less than ``sure`` confidence waits for ``doubt`` seconds instead, and those after it with it.
+    gives less than ``sure`` confidence waits for ``doubt`` seconds instead, and those after it with it. On a busy machine,
+    whose words come late anyway, both grow by ``stretch`` times the update interval beyond ``step``.
     """
 
     margin: float
     doubt: float
     sure: float
+    step: float = 0.0
+    stretch: float = 0.0
 
-    def committable(self, window: Window, words: tuple[Word, ...]) -> int:
+    def committable(self, window: Window, words: tuple[Word, ...], fresh: float) -> int:
+        more = min(self.stretch * max(fresh - self.step, 0.0), _MOST_MORE)
         for count, word in enumerate(words):
-            margin = self.margin if word.confidence >= self.sure else self.doubt
+            margin = more + (self.margin if word.confidence >= self.sure else self.doubt)
             if word.end > window.end - margin:
                 return count
         return len(words)
@@ -48,7 +58,7 @@ class LocalAgreement:
 
     _previous: tuple[str, ...] = field(default=())
 
-    def committable(self, window: Window, words: tuple[Word, ...]) -> int:
+    def committable(self, window: Window, words: tuple[Word, ...], fresh: float) -> int:
         said = tuple(spoken_form(word.text) for word in words)
         agreed = 0
         while agreed < min(len(said), len(self._previous)) and said[agreed] == self._previous[agreed]:

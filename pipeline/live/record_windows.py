@@ -9,6 +9,9 @@ _LEAD = 0.3
 _TRAIL = 0.3
 _ATTEMPTS = 2
 _LEAST_SHARE = 0.7
+_LEAST_SHARE_OF_PART = 0.6
+_FEW = 5
+"""An utterance of at least so many words, of which the record has fewer than that share, was skipped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,18 @@ class _Span:
     @property
     def words(self) -> int:
         return sum(part.words for part in self.parts)
+
+    def skipped_by(self, words: tuple[Word, ...]) -> bool:
+        """Whether a record text of ``words`` lacks too much of what was captioned, in all or in one utterance."""
+        if len(words) < _LEAST_SHARE * self.words:
+            return True
+        middles = [(word.start + word.end) / 2 for word in words]
+        for part, following in zip(self.parts, (*self.parts[1:], None), strict=True):
+            until = following.start if following else float("inf")
+            heard = sum(part.start - self.lead <= middle < until for middle in middles)
+            if part.words >= _FEW and heard < _LEAST_SHARE_OF_PART * part.words:
+                return True
+        return False
 
     def halves(self) -> tuple["_Span", ...]:
         """The earlier and the later utterances apart; nothing when there is only one."""
@@ -134,7 +149,7 @@ class RecordWindows:
             return None
         span = self._in_flight[1]
         self._in_flight, self._attempts = None, 0
-        if cut or len(words) < _LEAST_SHARE * span.words:
+        if cut or span.skipped_by(words):
             self._ready.extendleft(reversed(span.halves()))
             return None
         return RecordText(self.track, span.utterances, span.language, words)

@@ -9,10 +9,12 @@ class LiveSettings:
 
     step: least new audio between two windows of one track.
     first: least audio of an utterance before its first window; on less, recognisers guess.
+    first_look: the same while the participant's language is not known; it is mistaken on less.
     window: longest live window; older committed words leave it, with their audio.
     keep: how much audio stays in a window that had to be shortened.
     margin: words that end closer than this to the end of the audio stay in the tail.
     doubt: the margin of words whose confidence is under ``sure`` (a probability).
+    stretch: how much of the update interval beyond ``step`` both margins grow by.
     join: speech that resumes within this pause is heard together with the speech before it.
     soft_utterance: an utterance longer than this ends at the next end of a sentence.
     hard_utterance: an utterance longer than this ends at the next committed word.
@@ -23,11 +25,13 @@ class LiveSettings:
 
     step: float = 0.4
     first: float = 0.7
+    first_look: float = 1.5
     window: float = 10.0
     keep: float = 7.0
     margin: float = 0.25
     doubt: float = 0.75
     sure: float = 0.5
+    stretch: float = 0.3
     join: float = 1.5
     soft_utterance: float = 12.0
     hard_utterance: float = 24.0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.guards import SILENCE_PHRASES, Guards, before_pile, compression_ratio, doubted, plain
+from models.guards import SILENCE_PHRASES, Guards, before_pile, compression_ratio, doubted, loops, plain
 from pipeline.domain import Word
 
 GUARDS = Guards()
@@ -88,3 +88,10 @@ def test_a_word_that_takes_no_time_and_was_said_just_before_is_cut() -> None:
 def test_nothing_heard_is_nothing() -> None:
     assert before_pile([], GUARDS.pile) == ()
     assert not doubted("", *SURE, GUARDS)
+
+
+def test_a_phrase_three_times_in_a_row_is_a_loop() -> None:
+    assert loops(" Non, non, non.")
+    assert loops(" La première fois, la première fois, la première fois et")
+    assert not loops(" Non, non. Je n'ai pas dit non.")
+    assert not loops(" On en a dix ou onze, dix ou douze.")

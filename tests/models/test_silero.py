@@ -32,13 +32,19 @@ def test_music_and_silence_are_no_speech(model: SileroModel, clip: str) -> None:
 
 
 def test_one_frame_at_a_time_says_what_the_whole_sequence_says(model: SileroModel) -> None:
-    sound = heard("fr_pv_leopard.wav")
+    sound = heard("fr_pv_leopard.wav")[16_000:]
     count = len(sound) // 512
     wide = (sound[: count * 512].astype(np.float32) / 32768).reshape(count, 512)
     before = np.vstack([np.zeros((1, 64), np.float32), wide[:-1, -64:]])
     zeros = np.zeros((1, 1, 128), np.float32)
     whole = model._session.run(None, {"input": np.hstack([before, wide]), "h": zeros, "c": zeros})[0]
     np.testing.assert_allclose(probabilities(model, sound), whole.ravel(), atol=1e-4)
+
+
+def test_a_quiet_voice_is_heard_after_a_loud_one(model: SileroModel) -> None:
+    quiet = heard("en_fleurs_luna.wav")
+    after = probabilities(model, np.concatenate([heard("en_jfk.flac"), noise(2.0, -60), quiet]))
+    assert np.mean(np.array(after[-(len(quiet) // 512) :]) > 0.6) > 0.4
 
 
 def test_tracks_do_not_hear_each_other(model: SileroModel) -> None:

@@ -475,7 +475,7 @@ def test_words_that_leave_the_window_undecided_are_committed() -> None:
 
 
 class AlwaysUnsure:
-    def committable(self, window: Window, words: tuple[Word, ...]) -> int:
+    def committable(self, window: Window, words: tuple[Word, ...], fresh: float) -> int:
         return 0
 
 
@@ -488,21 +488,23 @@ def look(track: TrackCaptioner, text: str, start: float, scores: tuple[tuple[str
 
 
 def test_the_language_is_looked_at_first_and_now_and_then() -> None:
-    track = speaking(1.0, 0.0, "fr", "en")
+    track = speaking(1.4, 0.0, "fr", "en")
+    assert track.window_to_recognize() is None, "on less than this the language is mistaken"
+    track.audio_until(1.5)
     window = cut(track)
     assert (window.language, window.detect_language, window.languages) == (None, True, ("fr", "en"))
     track.recognition_failed(window)
     assert look(track, "hello", 0.0, ENGLISH)[0].language == "en"
     looks = []
-    for until in (1.5, 2.5, 3.0, 3.5):
+    for until in (2.0, 3.0, 3.5, 4.0):
         track.audio_until(until)
         window = cut(track)
         looks.append(window.detect_language)
         track.hypothesis(window, heard("", 0.0, scores=ENGLISH if window.detect_language else ()))
     assert looks == [False, False, True, False]
-    track.speech_ended(3.0)
-    track.speech_started(3.5)
-    track.audio_until(4.2)
+    track.speech_ended(3.5)
+    track.speech_started(4.0)
+    track.audio_until(4.7)
     assert cut(track).detect_language, "a new utterance is looked at at once"
 
 

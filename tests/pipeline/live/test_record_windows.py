@@ -168,3 +168,25 @@ def test_a_window_whose_audio_is_gone_is_given_up_and_the_next_has_its_full_chan
     assert window.utterance == "u2"
     record.failed(window)
     assert take(record, not_before=5.0).utterance == "u2"
+
+
+def said(count: int, start: float, end: float) -> tuple[Word, ...]:
+    """``count`` words, evenly from ``start`` to ``end``."""
+    step = (end - start) / count
+    return tuple(Word(f" w{k}", start + k * step, start + (k + 1) * step) for k in range(count))
+
+
+def test_a_record_that_skips_one_utterance_is_heard_again_in_halves() -> None:
+    record = windows()
+    long, short = said(20, 0.0, 8.0), said(6, 9.0, 12.0)
+    for name, words in (("u1", long), ("u2", short)):
+        record.finished(words[0].start, Caption(TRACK, UtteranceId(name), 1, True, "fr", words))
+    record.quiet(99.0)
+    assert record.recognized(take(record), (*long, *short[:2])) is None, "two of six words of the second are too few"
+    halves = [take(record)]
+    assert record.recognized(halves[0], long) is not None
+    halves.append(take(record))
+    assert [half.utterance for half in halves] == ["u1", "u2"]
+    text = record.recognized(halves[1], short[:5])
+    assert text is not None and text.utterances == (UtteranceId("u2"),)
+    assert record.idle
