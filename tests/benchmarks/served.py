@@ -95,7 +95,7 @@ def _page_latencies(noted: dict[str, Any], track: TrackFile) -> Latencies:
 def _page_events(shown: Sequence[dict[str, Any]], truth: Sequence[TrueWord], begun: float) -> Iterator[Event]:
     """What stood on the page as caption events in the time of the track; words have the times of the true ones."""
     last = {each["utterance"]: each["committed"] for each in shown}
-    texts = {name: text.split() for name, text in last.items()}
+    texts = {name: [f" {word}" for word in text.split()] for name, text in last.items()}
     timed = with_times([word for words in texts.values() for word in words], truth)
     words, place = {}, 0
     for name, spoken in texts.items():
