@@ -36,8 +36,8 @@ class EngineSettings:
     compute_type: a CTranslate2 type or ``auto``; callers: threads that run batches; threads: threads of each batch;
     least_padded, padding, round_to: a window of s seconds is padded to s + ``padding``, at least ``least_padded``,
     rounded up to a multiple of ``round_to`` (seconds); forced: the forced text of rows that share a batch is cut to a
-    multiple of this many tokens; most_forced: its most tokens, in any row; tokens_per_second, tokens_more: the cap on a window's new
-    tokens; record_beam: beam size for record windows.
+    multiple of this many tokens; most_forced: its most tokens, in any row; tokens_per_second, tokens_more: the cap on a
+    window's new tokens; live_beam, final_beam, record_beam: beam size for each kind of window.
     """
 
     device: str = "auto"
@@ -51,8 +51,8 @@ class EngineSettings:
     most_forced: int = 24
     tokens_per_second: float = 7.0
     tokens_more: int = 10
-    live_beam: int = 1
-    final_beam: int = 1
+    live_beam: int = 2
+    final_beam: int = 5
     record_beam: int = 5
     guards: Guards = field(default_factory=Guards)
 

@@ -13,9 +13,9 @@ class Guards:
     """Thresholds, after Whisper's own (Radford et al. 2022, section 4.5: 0.6, -1 and 2.4).
 
     ``no_speech`` and ``log_probability`` cut a window when both doubt it, ``no_speech`` alone a loop, and the mean
-    log-probability alone under ``hopeless``, where one word alone ("Bonjour !") does not come. ``compression`` is text bytes over
-    deflated bytes. ``pile`` seconds is the least time three consecutive words take: a path that piles words on one
-    frame has lost the audio.
+    log-probability alone under ``hopeless``, where one word alone ("Bonjour !") does not come. ``compression`` is text
+    bytes over deflated bytes. ``pile`` seconds is the least time three consecutive words take: a path that piles words
+    on one frame has lost the audio.
     """
 
     no_speech: float = 0.5

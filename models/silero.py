@@ -75,7 +75,8 @@ class SileroDetector:
         self._quiet_frames = 0
         # One row: the last samples of the frame before, then the frame, as float32 in [-1, 1].
         self._input: NDArray[np.float32] = np.zeros((1, _CONTEXT_SAMPLES + FRAME_SAMPLES), np.float32)
-        self._begin_anew()
+        self._h: NDArray[np.float32] = np.zeros(_STATE_SHAPE, np.float32)
+        self._c: NDArray[np.float32] = np.zeros(_STATE_SHAPE, np.float32)
 
     def probability(self, samples: Samples) -> float:
         """The speech probability in [0, 1] of the next ``samples`` of shape (512,)."""
@@ -86,10 +87,6 @@ class SileroDetector:
         probability = float(spoken[0])
         self._quiet_frames = self._quiet_frames + 1 if probability < _QUIET else 0
         if self._quiet_frames == _QUIET_FRAMES:
-            self._begin_anew()
+            self._h, self._c = np.zeros_like(self._h), np.zeros_like(self._c)
+            self._quiet_frames = 0
         return probability
-
-    def _begin_anew(self) -> None:
-        self._h: NDArray[np.float32] = np.zeros(_STATE_SHAPE, np.float32)
-        self._c: NDArray[np.float32] = np.zeros(_STATE_SHAPE, np.float32)
-        self._quiet_frames = 0

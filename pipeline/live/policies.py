@@ -9,7 +9,6 @@ from typing import Protocol
 from pipeline.domain import Window, Word
 from pipeline.live.words import spoken_form
 
-
 _MOST_MORE = 0.6
 
 
@@ -29,8 +28,9 @@ class AlignAtt:
 
     Papi et al., AlignAtt (Interspeech 2023), applied after decoding: attention that falls on the last
     ``margin`` seconds says that the word may still change once more audio is heard. A word that the recogniser
-    gives less than ``sure`` confidence waits for ``doubt`` seconds instead, and those after it with it. On a busy machine,
-    whose words come late anyway, both grow by ``stretch`` times the update interval beyond ``step``.
+    gives less than ``sure`` confidence waits for ``doubt`` seconds instead, and those after it with it. On a busy
+    machine, whose words come late anyway, both grow by ``stretch`` times the update interval beyond ``step``, by
+    ``_MOST_MORE`` at most.
     """
 
     margin: float

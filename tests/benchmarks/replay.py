@@ -92,12 +92,11 @@ def replay(
     files: Sequence[TrackFile],
     *options: str,
     settings: Mapping[str, str] | None = None,
-    changes: Sequence[str] = (),
     reuse: bool = False,
 ) -> Replay:
     """Replays files as the tracks of one meeting; with ``reuse`` a kept run of the same command is taken instead.
 
-    ``settings`` go to the environment, ``changes`` to tests/benchmarks/variant.py.
+    ``settings`` go to the environment.
     """
     folder = cache_folder() / "runs" / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -105,12 +104,11 @@ def replay(
     kept = folder / "usage.json"
     inputs = [str(file.path) for file in files]
     asked = ["caption", *inputs, "--events", str(events), "--transcript", str(transcript), *options]
-    begin = ["variant", *changes, "--"] if changes else ["greffier"]
-    command = shown_command([*begin, "caption"], files, options, settings or {})
+    command = shown_command(["greffier", "caption"], files, options, settings or {})
     if not (reuse and kept.is_file() and json.loads(kept.read_text())["asked"] == asked):
         for path in (events, transcript, kept):
             path.unlink(missing_ok=True)
-        usage = run([*greffier(changes), *asked], settings)
+        usage = run([*greffier(), *asked], settings)
         if usage.returncode:
             raise CommandFailed(f"{command} ended with {usage.returncode}: {usage.errors[-400:]}")
         kept.write_text(json.dumps({"asked": asked, "usage": _plain(usage)}))
@@ -129,10 +127,8 @@ def track_names(files: Sequence[TrackFile]) -> list[str]:
     return names
 
 
-def greffier(changes: Sequence[str] = ()) -> list[str]:
-    """The installed command of this environment, else its module; with changed defaults, that of the sweep."""
-    if changes:
-        return [sys.executable, "-m", "tests.benchmarks.variant", *changes, "--"]
+def greffier() -> list[str]:
+    """The installed command of this environment, else its module."""
     command = Path(sys.executable).with_name("greffier")
     return [str(command)] if command.is_file() else [sys.executable, "-m", "api.cli"]
 
