@@ -21,7 +21,7 @@ from models.downloads import Progress
 from models.faster_whisper import EngineSettings, WhisperEngine
 from pipeline.domain import SAMPLE_RATE, Samples, TrackId, UtteranceId, Window, WindowKind
 
-_VERSION = 2
+_VERSION = 3
 _WINDOW = 6.0
 """Seconds of the window that is timed: what a live window holds on average."""
 _LEAST_STEP, _MOST_STEP = 0.3, 2.0

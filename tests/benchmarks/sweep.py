@@ -1,8 +1,8 @@
 """``python -m tests.benchmarks sweep``: one setting at a time, around the defaults, in virtual time.
 
 The stated subset is ``SUBSET``: 4 talkers at once who stand for 8 (tests/benchmarks/virtual.py). Differences of a point
-of WER are noise. Rows that are kept are not measured again, unless ``--again``; ``--only margin`` measures the variants with
-that in their name. Runs of two variants share the machine, since neither looks at a clock.
+of WER are noise. Rows that are kept are not measured again, unless ``--again``; ``--only margin`` measures the variants
+with that in their name. Runs of two variants share the machine, since neither looks at a clock.
 """
 
 import argparse
