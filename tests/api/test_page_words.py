@@ -82,3 +82,13 @@ def test_the_language_is_the_one_asked_for_else_the_remembered_else_the_best_acc
     asked: str | None, remembered: str | None, accepted: str, language: str
 ) -> None:
     assert chosen_language(asked, remembered, accepted) == language
+
+
+def test_the_documentation_calls_buttons_what_the_page_calls_them() -> None:
+    text = (WEB.parents[1] / "docs" / "participants.md").read_text()
+    table = [each for row in re.findall(r"^\| ([A-Z][^|]+?) \|", text, re.MULTILINE) for each in row.split(" / ")]
+    named = [each.replace("\n", " ") for each in re.findall(r"(?<!\*)\*([A-Z][^*]+)\*(?!\*)", text)]
+    assert len(table) > 5
+    assert len(named) > 8
+    for name in table + named:
+        assert any(said.startswith(name) for said in catalogues()["en"].values()), name
