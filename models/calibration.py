@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,9 +21,12 @@ from models.downloads import Progress
 from models.faster_whisper import EngineSettings, WhisperEngine
 from pipeline.domain import SAMPLE_RATE, Samples, TrackId, UtteranceId, Window, WindowKind
 
-_VERSION = 3
+_VERSION = 4
 _WINDOW = 6.0
 """Seconds of the window that is timed: what a live window holds on average."""
+_TOKENS = 12
+"""Most tokens that it is given: what is new in a live window when many people talk."""
+_ROUNDS = 3
 _LEAST_STEP, _MOST_STEP = 0.3, 2.0
 _CPU_BATCHES, _GPU_BATCHES = (1, 2, 4), (16, 32, 64)
 _CPU_TALKERS, _GPU_TALKERS = 4, 128
@@ -75,7 +78,7 @@ def _measured(folder: Path, device: str, compute_type: str | None, threads: int 
     """
     best = (float("inf"), 1.0, EngineSettings(), 1)
     for settings in _candidates(device, compute_type, threads):
-        engine = WhisperEngine(folder, settings)
+        engine = WhisperEngine(folder, replace(settings, tokens_per_second=0.0, tokens_more=_TOKENS))
         talkers = _CPU_TALKERS * settings.callers if device == "cpu" else _GPU_TALKERS
         for batch in _CPU_BATCHES if device == "cpu" else _GPU_BATCHES:
             rate = _windows_per_second(engine, settings.callers, batch)
@@ -114,8 +117,8 @@ def _windows_per_second(engine: WhisperEngine, callers: int, batch: int) -> floa
     with ThreadPoolExecutor(callers) as pool:
         list(pool.map(engine.hear, [work[:1]] * callers))
         begun = time.perf_counter()
-        list(pool.map(engine.hear, [work] * callers))
-        return batch * callers / (time.perf_counter() - begun)
+        list(pool.map(engine.hear, [work] * callers * _ROUNDS))
+        return batch * callers * _ROUNDS / (time.perf_counter() - begun)
 
 
 def _voiced(seconds: float) -> Samples:

@@ -51,7 +51,7 @@ class EngineSettings:
     most_forced: int = 24
     tokens_per_second: float = 7.0
     tokens_more: int = 10
-    live_beam: int = 2
+    live_beam: int = 5
     final_beam: int = 5
     record_beam: int = 5
     guards: Guards = field(default_factory=Guards)

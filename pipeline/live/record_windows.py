@@ -10,18 +10,23 @@ _TRAIL = 0.3
 _ATTEMPTS = 2
 _LEAST_SHARE = 0.7
 _LEAST_SHARE_OF_PART = 0.6
+_STOPPED_EARLY, _LEFT_OUT = 0.8, 2
+"""A record text that ends so many seconds and captioned words before its speech does is completed by them."""
 _FEW = 5
 """An utterance of at least so many words, of which the record has fewer than that share, was skipped."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One utterance; ``words`` of it were captioned."""
+    """One utterance with the words that were captioned."""
 
     utterance: UtteranceId
     start: float
-    end: float
-    words: int
+    words: tuple[Word, ...]
+
+    @property
+    def end(self) -> float:
+        return self.words[-1].end
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ class _Span:
 
     @property
     def words(self) -> int:
-        return sum(part.words for part in self.parts)
+        return sum(len(part.words) for part in self.parts)
 
     def skipped_by(self, words: tuple[Word, ...]) -> bool:
         """Whether a record text of ``words`` lacks too much of what was captioned, in all or in one utterance."""
@@ -57,9 +62,15 @@ class _Span:
         for part, following in zip(self.parts, (*self.parts[1:], None), strict=True):
             until = following.start if following else float("inf")
             heard = sum(part.start - self.lead <= middle < until for middle in middles)
-            if part.words >= _FEW and heard < _LEAST_SHARE_OF_PART * part.words:
+            if len(part.words) >= _FEW and heard < _LEAST_SHARE_OF_PART * len(part.words):
                 return True
         return False
+
+    def completing(self, words: tuple[Word, ...]) -> tuple[Word, ...]:
+        """The captioned words after a record text that stopped early: Whisper leaves what follows its last timestamp."""
+        stopped = max((word.end for word in words), default=self.end)
+        rest = tuple(word for part in self.parts for word in part.words if (word.start + word.end) / 2 > stopped)
+        return rest if len(rest) >= _LEFT_OUT and self.end - stopped > _STOPPED_EARLY else ()
 
     def halves(self) -> tuple["_Span", ...]:
         """The earlier and the later utterances apart; nothing when there is only one."""
@@ -94,7 +105,7 @@ class RecordWindows:
         """An utterance that began at ``start`` has its final."""
         if not final.words:
             return
-        part = _Part(final.utterance, start, final.words[-1].end, len(final.words))
+        part = _Part(final.utterance, start, final.words)
         span = _Span((part,), final.language)
         if span.end - span.start > self.longest:
             return
@@ -152,7 +163,7 @@ class RecordWindows:
         if cut or span.skipped_by(words):
             self._ready.extendleft(reversed(span.halves()))
             return None
-        return RecordText(self.track, span.utterances, span.language, words)
+        return RecordText(self.track, span.utterances, span.language, words + span.completing(words))
 
     def failed(self, window: Window) -> None:
         """Asked for once more; then the caption text stands."""

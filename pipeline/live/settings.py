@@ -31,7 +31,7 @@ class LiveSettings:
     margin: float = 0.25
     doubt: float = 0.75
     sure: float = 0.5
-    stretch: float = 0.3
+    stretch: float = 0.5
     join: float = 1.5
     soft_utterance: float = 12.0
     hard_utterance: float = 24.0

@@ -190,3 +190,23 @@ def test_a_record_that_skips_one_utterance_is_heard_again_in_halves() -> None:
     text = record.recognized(halves[1], short[:5])
     assert text is not None and text.utterances == (UtteranceId("u2"),)
     assert record.idle
+
+
+def test_a_record_that_stops_early_is_completed_by_what_was_captioned() -> None:
+    record = windows()
+    words = said(20, 0.0, 8.0)
+    record.finished(0.0, Caption(TRACK, UtteranceId("u1"), 1, True, "fr", words))
+    record.quiet(99.0)
+    text = record.recognized(take(record), words[:15])
+    assert text is not None
+    assert text.words == words
+
+
+def test_one_word_less_at_the_end_is_the_record_s_own_opinion() -> None:
+    record = windows()
+    words = said(20, 0.0, 8.0)
+    record.finished(0.0, Caption(TRACK, UtteranceId("u1"), 1, True, "fr", words))
+    record.quiet(99.0)
+    text = record.recognized(take(record), words[:19])
+    assert text is not None
+    assert text.words == words[:19]
