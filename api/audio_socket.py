@@ -33,7 +33,8 @@ _NORMAL, _GOING_AWAY, _UNSUPPORTED, _INVALID, _POLICY, _TOO_BIG, _INTERNAL = 100
 _HELLO_SECONDS = 10.0
 _LONGEST_REASON = 123
 """Bytes (RFC 6455, section 5.5)."""
-_LAST_SOUND_SECONDS = 1.0
+_LAST_SOUND_SECONDS = 3.5
+"""More than a running meeting takes for the last words of whoever leaves (3 s)."""
 
 
 class _Refused(Exception):

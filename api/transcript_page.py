@@ -62,7 +62,7 @@ def _pause(pause: Pause, words: Words) -> Entry:
 
 
 def initials(name: str) -> str:
-    """The first signs of the first two words of ``name``, as ``people.js`` makes them."""
+    """The first signs of the first two words of ``name``."""
     return "".join(word[0] for word in name.split()[:2]).upper() or "?"
 
 

@@ -34,7 +34,8 @@ logger = logging.getLogger(__name__)
 
 _TICK_SECONDS = 0.1
 _TICKS_PER_REPORT = 10
-_LAST_SOUND_SECONDS = 1.0
+_LAST_SOUND_SECONDS = 3.5
+"""More than a running meeting takes for the last words of whoever leaves (3 s)."""
 CONNECT_SECONDS = 20.0
 """A session whose connection does not come up in this time is closed."""
 _OPUS = RTCRtpCodecCapability(mimeType="audio/opus", clockRate=48_000, channels=2)

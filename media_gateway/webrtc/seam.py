@@ -1,4 +1,4 @@
-"""The one place that knows the inside of aiortc 1.16 and aioice; ``tests/media_gateway/test_webrtc_seam.py`` holds it.
+"""The one place that knows the inside of aiortc 1.16 and aioice; ``tests/media_gateway/webrtc/test_seam.py`` holds it.
 
 aiortc's audio receiver hands packets to a jitter buffer that discards five frames for one lost packet and to a decoder
 thread per track, whose switches cost more than decoding. Here packets leave right after SRTP, on the event loop.

@@ -1,7 +1,4 @@
-"""Buses inside one process: track events from the edge to the session, captions to any number of readers.
-
-All of it belongs to one event loop.
-"""
+"""The audio bus inside one process: track events from the edge to the session. It belongs to one event loop."""
 
 import asyncio
 from collections import deque
@@ -11,11 +8,9 @@ from pipeline.domain import (
     SAMPLE_RATE,
     AudioFrame,
     AudioLost,
-    Caption,
     TrackEvent,
     TrackId,
     TrackOpened,
-    UtteranceId,
 )
 
 
@@ -111,76 +106,3 @@ class MemoryAudioBus:
             del queue[index]
         else:
             queue[index] = (serial, AudioLost(frame.track, frame.start, frame.end))
-
-
-class Subscription:
-    """One reader's captions, as an async iterator that ends when the bus closes or the reader fell too far behind.
-
-    Holds one caption per utterance: a newer revision takes the place of an older one that was not read yet, which
-    loses nothing, since each holds all words of its utterance. At most ``utterances`` are held, and a final is never
-    dropped: a reader who has not read for so long is cut off (``lagged``) and finds the finals in the store.
-    """
-
-    def __init__(self, utterances: int) -> None:
-        self._limit = utterances
-        self._captions: dict[tuple[TrackId, UtteranceId], Caption] = {}
-        self._ready = asyncio.Event()
-        self._ended = False
-        self.lagged = False
-
-    def __aiter__(self) -> "Subscription":
-        return self
-
-    async def __anext__(self) -> Caption:
-        while not self._captions:
-            if self._ended:
-                raise StopAsyncIteration
-            self._ready.clear()
-            await self._ready.wait()
-        return self._captions.pop(next(iter(self._captions)))
-
-    def push(self, caption: Caption) -> None:
-        self._captions[caption.track, caption.utterance] = caption
-        if len(self._captions) > self._limit:
-            self._captions.clear()
-            self.lagged = True
-            self._ended = True
-        self._ready.set()
-
-    def end(self) -> None:
-        """No more captions come; those held can still be read."""
-        self._ended = True
-        self._ready.set()
-
-
-class MemoryCaptionBus:
-    """A ``CaptionSink`` that fans captions out to its subscribers; a slow one holds up nobody."""
-
-    def __init__(self, utterances: int = 1000) -> None:
-        self._limit = utterances
-        self._subscriptions: set[Subscription] = set()
-        self._closed = False
-
-    async def send(self, caption: Caption) -> None:
-        for subscription in tuple(self._subscriptions):
-            subscription.push(caption)
-            if subscription.lagged:
-                self.unsubscribe(subscription)
-
-    def subscribe(self) -> Subscription:
-        """A reader of every caption from now on."""
-        subscription = Subscription(self._limit)
-        if self._closed:
-            subscription.end()
-        else:
-            self._subscriptions.add(subscription)
-        return subscription
-
-    def unsubscribe(self, subscription: Subscription) -> None:
-        self._subscriptions.discard(subscription)
-        subscription.end()
-
-    def close(self) -> None:
-        self._closed = True
-        for subscription in tuple(self._subscriptions):
-            self.unsubscribe(subscription)

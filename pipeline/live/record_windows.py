@@ -67,7 +67,7 @@ class _Span:
         return False
 
     def completing(self, words: tuple[Word, ...]) -> tuple[Word, ...]:
-        """The captioned words after a record text that stopped early: Whisper leaves what follows its last timestamp."""
+        """The captioned words after a record text that stopped early, as Whisper does after its last timestamp."""
         stopped = max((word.end for word in words), default=self.end)
         rest = tuple(word for part in self.parts for word in part.words if (word.start + word.end) / 2 > stopped)
         return rest if len(rest) >= _LEFT_OUT and self.end - stopped > _STOPPED_EARLY else ()

@@ -117,7 +117,9 @@ async def test_what_is_open_to_everybody_is_there(served: Serving) -> None:
 
 async def test_a_socket_for_sound_refuses_them_too(served: Serving) -> None:
     meeting, other = await served.meeting(), await served.meeting()
-    for token in ("nonsense", served.token(other), served.token(meeting, can=frozenset({Can.READ}))):
+    long_ago = Signer(served.house.access.signer._secret, 60.0, now=lambda: 1e9)
+    expired = long_ago.token(Token(MeetingId(meeting), frozenset(Can), ParticipantId("anne")))[0]
+    for token in ("nonsense", expired, served.token(other), served.token(meeting, can=frozenset({Can.READ}))):
         address = f"{served.sockets}/api/v1/meetings/{meeting}/audio.ws"
         async with websockets.connect(address) as socket:
             await socket.send(f'{{"token": "{token}", "codec": "pcm16", "sample_rate": 16000}}')

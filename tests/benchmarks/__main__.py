@@ -1,8 +1,8 @@
 """``python -m tests.benchmarks [NAME...]``: measures, keeps the figures, writes docs/benchmarks.md.
 
-Without names every scenario runs, most telling first, for at most ``--minutes``; what does not fit keeps its older
-figures. ``list`` names the scenarios, ``render`` only writes the page again, ``sweep`` searches the defaults,
-``peers`` compares with others.
+Without names every scenario runs, those never measured first, then those measured longest ago, for at most
+``--minutes``; what does not fit keeps its older figures until the next run. ``list`` names the scenarios, ``render`` only
+writes the page again, ``sweep`` searches the defaults, ``peers`` compares with others.
 """
 
 import argparse
@@ -45,7 +45,10 @@ def _chosen(names: Sequence[str]) -> list[Scenario]:
     strange = [name for name in names if name not in known]
     if strange:
         raise SystemExit(f"no scenario is named {', '.join(strange)}; known: {', '.join(known)}")
-    return [known[name] for name in names] if names else [scenario for scenario in SCENARIOS if not scenario.extra]
+    if names:
+        return [known[name] for name in names]
+    measured = report.measured_at()
+    return sorted((one for one in SCENARIOS if not one.extra), key=lambda one: measured.get(one.name, ""))
 
 
 def _measure(scenarios: Sequence[Scenario], minutes: float) -> int:
@@ -59,7 +62,7 @@ def _measure(scenarios: Sequence[Scenario], minutes: float) -> int:
             continue
         _say(f"{scenario.name}: about {scenario.seconds:.0f} s")
         try:
-            report.keep(scenario.run())
+            report.keep(scenario.run(), scenario.name)
         except Exception:  # noqa: BLE001 - one scenario that fails stops no other; it is told, and the exit code says so
             traceback.print_exc()
             failed += 1

@@ -30,15 +30,20 @@ def load_results() -> dict[str, dict]:
     return results
 
 
-def keep(rows: Iterable[Row]) -> dict[str, dict]:
+def keep(rows: Iterable[Row], scenario: str = "") -> dict[str, dict]:
     """Adds rows to what earlier runs measured; a row that is measured again replaces itself."""
-    results = load_results()
+    results, at = load_results(), time.strftime("%Y-%m-%d %H:%M")
     for row in rows:
-        results[row.name] = {"command": row.command, "figures": row.figures, "at": time.strftime("%Y-%m-%d %H:%M")}
+        results[row.name] = {"command": row.command, "figures": row.figures, "at": at, "scenario": scenario}
     part = results_path().with_suffix(".part")
     part.write_text(json.dumps(results, indent=1), encoding="utf-8")
     part.replace(results_path())
     return results
+
+
+def measured_at() -> dict[str, str]:
+    """When each scenario was last measured."""
+    return {row["scenario"]: row["at"] for row in load_results().values() if row.get("scenario")}
 
 
 def machine() -> str:

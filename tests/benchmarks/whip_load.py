@@ -262,6 +262,7 @@ async def _measure(server: "subprocess.Popen[str]", tracks: int, talkers: int, s
     figures["publishers_cores"] = (time.process_time() - cpu) / seconds
     figures["sent"] = await sending
     figures["heard"] = figures["sound_s"] / (figures["wall_s"] * tracks)
+    figures["in_time"] *= min(figures["heard"], 1.0)  # sound that never came was not in time
     await asyncio.gather(*(publisher.connection.close() for publisher in publishers))
     return figures
 

@@ -1,4 +1,4 @@
-// Applies the reader's colours and text size before the page is drawn; settings.js changes and remembers them.
+// Applies the reader's colours and text size before the page is drawn; look.js changes and remembers them.
 (function () {
   const root = document.documentElement;
   try {

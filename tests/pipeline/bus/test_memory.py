@@ -1,19 +1,16 @@
-"""A full audio bus marks what it drops; a slow reader of captions misses no word and holds up nobody."""
+"""A full audio bus marks what it drops."""
 
 import asyncio
 
 import pytest
 
-from pipeline.bus.memory import MemoryAudioBus, MemoryCaptionBus
+from pipeline.bus.memory import MemoryAudioBus
 from pipeline.domain import (
     AudioLost,
-    Caption,
     SpeechEnded,
     SpeechStarted,
     TrackEvent,
     TrackId,
-    UtteranceId,
-    Word,
 )
 from tests.recordings import frames_of, silence
 
@@ -89,74 +86,3 @@ async def test_what_is_sent_to_a_closed_bus_goes_nowhere() -> None:
     await bus.close()
     await bus.send(SpeechStarted(TrackId("a"), 0.0))
     assert await held(bus) == []
-
-
-# --- captions ------------------------------------------------------------------------------------------------
-
-
-def caption(utterance: int, revision: int, *, final: bool = False) -> Caption:
-    words = tuple(Word(f" {index}", index, index + 1) for index in range(revision))
-    return Caption(TrackId("a"), UtteranceId(str(utterance)), revision, final, "fr", words)
-
-
-async def test_every_subscriber_reads_every_caption() -> None:
-    bus = MemoryCaptionBus()
-    readers = [bus.subscribe(), bus.subscribe()]
-    sent = [caption(1, 1, final=True), caption(2, 1, final=True)]
-    for one in sent:
-        await bus.send(one)
-    bus.close()
-    for reader in readers:
-        assert [one async for one in reader] == sent
-
-
-async def test_a_reader_who_reads_at_once_sees_every_revision() -> None:
-    bus = MemoryCaptionBus()
-    reader = bus.subscribe()
-    for revision in range(5):
-        await bus.send(caption(1, revision))
-        assert (await anext(reader)).revision == revision
-
-
-async def test_a_slow_reader_reads_the_newest_revision_of_each_utterance_in_their_order() -> None:
-    bus = MemoryCaptionBus()
-    reader = bus.subscribe()
-    for one in (caption(1, 1), caption(2, 1), caption(1, 2), caption(1, 3, final=True), caption(2, 2)):
-        await bus.send(one)
-    bus.close()
-    assert [(one.utterance, one.revision, one.final) async for one in reader] == [("1", 3, True), ("2", 2, False)]
-
-
-async def test_a_reader_waits_for_the_next_caption() -> None:
-    bus = MemoryCaptionBus()
-    reader = bus.subscribe()
-    waiting = asyncio.ensure_future(anext(reader))
-    await asyncio.sleep(0)
-    assert not waiting.done()
-    await bus.send(caption(1, 1))
-    assert (await waiting).revision == 1
-
-
-async def test_a_reader_who_stops_reading_is_cut_off_and_told_and_others_go_on() -> None:
-    bus = MemoryCaptionBus(utterances=10)
-    stuck, reader = bus.subscribe(), bus.subscribe()
-    for utterance in range(30):
-        await bus.send(caption(utterance, 1, final=True))
-        assert (await anext(reader)).utterance == str(utterance)
-    assert stuck.lagged
-    assert [one async for one in stuck] == []
-    assert not reader.lagged
-
-
-async def test_who_subscribes_to_a_closed_bus_reads_nothing() -> None:
-    bus = MemoryCaptionBus()
-    bus.close()
-    assert [one async for one in bus.subscribe()] == []
-
-
-async def test_a_reader_who_left_gets_no_more() -> None:
-    bus = MemoryCaptionBus()
-    reader = bus.subscribe()
-    bus.unsubscribe(reader)
-    await bus.send(caption(1, 1))
-    assert [one async for one in reader] == []
