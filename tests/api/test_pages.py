@@ -1,5 +1,6 @@
 """Pages as they are rendered: for whom, in which language, names as text. Browsers try them in ``tests/e2e``."""
 
+import html
 import json
 import re
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from api.keys import new_key
+from api.settings import IceServer
 from pipeline.domain import Scope
 from tests.api.serving import Serving, serving
 from tests.api.speech import caption, say
@@ -25,6 +27,18 @@ async def test_home_lists_meetings_and_finds_them_by_what_was_said(served: Servi
     assert f"/meetings/{said}" in found
     assert f"/meetings/{other}" not in found
     assert "“migration”: 1" in found
+
+
+async def test_the_live_page_is_told_the_ice_servers(tmp_path: Path) -> None:
+    async with serving(tmp_path, ice_servers=(IceServer("turn:relay.example:3478", "anne", "secret"),)) as served:
+        meeting = await served.meeting()
+        async with served.stranger(**PAGE) as http:
+            page = (await http.get(f"/meetings/{meeting}")).text
+    given = re.search(r'data-ice="([^"]*)"', page)
+    assert given is not None
+    assert json.loads(html.unescape(given[1])) == [
+        {"urls": "turn:relay.example:3478", "username": "anne", "credential": "secret"}
+    ]
 
 
 async def test_home_goes_on_to_earlier_meetings(served: Serving) -> None:

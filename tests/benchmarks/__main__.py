@@ -1,8 +1,8 @@
 """``python -m tests.benchmarks [NAME...]``: measures, keeps the figures, writes docs/benchmarks.md.
 
 Without names every scenario runs, those never measured first, then those measured longest ago, for at most
-``--minutes``; what does not fit keeps its older figures until the next run. ``list`` names the scenarios, ``render`` only
-writes the page again, ``sweep`` searches the defaults, ``peers`` compares with others.
+``--minutes``; what does not fit keeps its older figures until the next run. ``list`` names the scenarios, ``render``
+only writes the page again, ``sweep`` searches the defaults, ``peers`` compares with others.
 """
 
 import argparse

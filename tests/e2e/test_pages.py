@@ -1,6 +1,7 @@
 """Every page by axe-core, by keyboard alone, on a narrow screen, in both languages and every choice of colours."""
 
 import re
+import time
 import uuid
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def past(server: Process) -> str:
     assert answer.status_code == 202, answer.text
     where = answer.headers["Location"]
     while (state := server.ask("GET", where).json())["state"] in {"waiting", "running"}:
-        pass
+        time.sleep(0.2)
     assert state["state"] == "done", state
     meeting: str = state["meeting"]
     return meeting
