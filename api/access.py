@@ -216,7 +216,11 @@ class Access:
 
         A foreign name in ``Host`` is a page of elsewhere (DNS rebinding); what a proxy passes on comes from anywhere.
         """
-        forwarded = {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"} & set(connection.headers)
+        if connection.scope.get("http_version") == "1.0":
+            return False  # no browser speaks it, nginx as it comes does, under the name of this machine
+        forwarded = {"via", "x-forwarded-proto", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"} & set(
+            connection.headers
+        )
         return self._loopback and not forwarded and is_loopback(connection.headers.get("host", ""))
 
     async def _is_kept(self, key: str) -> bool:

@@ -22,7 +22,7 @@ from api.access import Need
 from api.denials import NotAllowed, NotSignedIn
 from api.house import house_of
 from media_gateway.websocket import LONGEST_MESSAGE, Hello, SocketTap, read_hello
-from pipeline.domain import MeetingId, Participant
+from pipeline.domain import MeetingId, Participant, TrackId
 from pipeline.errors import GreffierError, InvalidInput, NotFound
 from pipeline.running import RunningMeeting
 
@@ -58,9 +58,10 @@ async def audio(websocket: WebSocket, meeting: str) -> None:
 
 async def _serve(websocket: WebSocket, meeting: MeetingId) -> None:
     hello = await _hello(websocket)
-    running, tap, publishing = await _publish(websocket, meeting, hello)
+    running, tap, publishing, track = await _publish(websocket, meeting, hello)
     taking = asyncio.create_task(_take(websocket, tap))
     try:
+        await websocket.send_json({"type": "ready", "track": track})
         await asyncio.wait({taking, publishing}, return_when=asyncio.FIRST_COMPLETED)
         if publishing.done():
             over = running.meeting.ended_at is not None
@@ -93,7 +94,7 @@ async def _hello(websocket: WebSocket) -> Hello:
 
 async def _publish(
     websocket: WebSocket, meeting: MeetingId, hello: Hello
-) -> tuple[RunningMeeting, SocketTap, "asyncio.Task[None]"]:
+) -> tuple[RunningMeeting, SocketTap, "asyncio.Task[None]", TrackId]:
     house = house_of(websocket)
     try:
         grant = house.access.judge_token(hello.token, Need.PUBLISH, meeting)
@@ -108,8 +109,7 @@ async def _publish(
         raise _Refused(_INTERNAL, str(error)) from error
     tap = SocketTap(hello, track, running.now, lambda: running.listening)
     publishing = asyncio.create_task(running.publish(tap.source, track))
-    await websocket.send_json({"type": "ready", "track": track.id})
-    return running, tap, publishing
+    return running, tap, publishing, track.id
 
 
 async def _take(websocket: WebSocket, tap: SocketTap) -> None:

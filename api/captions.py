@@ -8,6 +8,7 @@ of the last event it had.
 import asyncio
 import json
 import logging
+import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Annotated, Any, TypeAlias
@@ -31,6 +32,8 @@ _log = logging.getLogger("greffier.api")
 Batches: TypeAlias = AsyncGenerator[list[Reading], None]
 
 _PATIENCE = 10.0
+_SLOWEST = 16_000
+"""Bytes a second: whoever takes what is there at this pace is not dropped for its length."""
 _HEARTBEAT = 15.0
 _RETRY_MS = 2000
 _NORMAL, _GOING_AWAY = 1000, 1001  # RFC 6455, section 7.4.1
@@ -55,9 +58,13 @@ class PatientResponse(StreamingResponse):
         self._content = content
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        patience = _PATIENCE
+
         async def patient(message: Message) -> None:
-            async with asyncio.timeout(_PATIENCE):
+            nonlocal patience
+            async with asyncio.timeout(patience):
                 await send(message)
+            patience = _PATIENCE + len(message.get("body", b"")) / _SLOWEST  # it waits to be taken when more comes
 
         try:
             await super().__call__(scope, receive, patient)
@@ -98,16 +105,18 @@ async def socket(websocket: WebSocket, meeting: str, after: int | None = None) -
 
 async def _send(websocket: WebSocket, running: RunningMeeting, after: int | None) -> None:
     """Runs until the feed ends, which closes the socket, or the reader takes nothing any more."""
-    snapshot = running.snapshot(after)
+    snapshot = _snapshot(running, after)
     newest = running.feed.newest
+    patience = _PATIENCE + len(snapshot) / _SLOWEST  # it waits to be taken when more comes
     try:
         async with asyncio.timeout(_PATIENCE):
-            await websocket.send_text(_json(snapshot))
+            await websocket.send_text(snapshot)
         async with aclosing(running.feed.read(newest)) as batches:
             async for batch in batches:
-                async with asyncio.timeout(_PATIENCE):
+                async with asyncio.timeout(patience):
                     for reading in batch:
                         await websocket.send({"type": "websocket.send", "text": reading.text})
+                patience = _PATIENCE
         over = running.meeting.ended_at is not None
         await websocket.close(_NORMAL if over else _GOING_AWAY)
     except TimeoutError:
@@ -136,7 +145,7 @@ async def events(
 ) -> Response:
     """The snapshot, then one event at a time, ``id`` its number (HTML Standard, section 9.2)."""
     house, identity = house_of(request), MeetingId(meeting)
-    if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit():
+    if last_event_id is not None and re.fullmatch(r"[0-9]{1,18}", last_event_id):
         after = int(last_event_id)
     running = await _running(house, identity)
     stream = _stream(running, after) if running is not None else _once(_sse(_json(await _past(house, identity))))
@@ -144,9 +153,9 @@ async def events(
 
 
 async def _stream(running: RunningMeeting, after: int | None) -> AsyncGenerator[str, None]:
-    snapshot = running.snapshot(after)
+    snapshot = _snapshot(running, after)
     newest = running.feed.newest
-    yield f"retry: {_RETRY_MS}\n{_sse(_json(snapshot), newest)}"
+    yield f"retry: {_RETRY_MS}\n{_sse(snapshot, newest)}"
     async with aclosing(_with_heartbeats(running.feed.read(newest))) as batches:
         async for batch in batches:
             yield "".join(_sse(reading.text, reading.sequence) for reading in batch) or ": still here\n\n"
@@ -199,6 +208,13 @@ async def _growing(running: RunningMeeting) -> AsyncGenerator[str, None]:
                 if blocks := document.event(reading.event):
                     yield blocks
                 await asyncio.sleep(0)  # hours of history take seconds, and others are served between
+
+
+def _snapshot(running: RunningMeeting, after: int | None) -> str:
+    """The snapshot as JSON, of texts that are written already: a thousand readers may come back at once."""
+    captions = (each.text for each in running.feed.history(after) if each.event["type"] == "caption")
+    head = running.snapshot(running.feed.newest) | {"events": []}
+    return _json(head).removesuffix("]}") + ",".join(captions) + "]}"
 
 
 async def _once(text: str) -> AsyncGenerator[str, None]:

@@ -1,9 +1,11 @@
 """Opens a house: store, recogniser, running meetings, connections and jobs, each closed in the opposite order."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import fcntl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from api.access import Access, is_loopback
 from api.house import House
@@ -15,6 +17,7 @@ from api.tokens import Signer, secret_in
 from api.wiring import Recognition, check_languages, equipment, speech_detectors
 from media_gateway.webrtc import WhipPeers
 from pipeline.bus.feed import CaptionFeed
+from pipeline.errors import InvalidSetting
 from pipeline.running import RunningMeetings
 from pipeline.store.objects import FolderObjects
 from pipeline.store.sql import SqlStore
@@ -28,6 +31,24 @@ async def open_house(settings: Settings, recognition: Recognition) -> AsyncItera
     Raises ``InvalidSetting`` where the folder or the database of the settings cannot be used.
     """
     signer = Signer(secret_in(settings.home), settings.token_ttl)
+    with _alone_in(settings.home):
+        async with _opened(settings, recognition, signer) as house:
+            yield house
+
+
+@contextmanager
+def _alone_in(home: Path) -> Iterator[None]:
+    """Another server there would make finals of what is being said in this one, and end its meetings."""
+    with (home / "secret").open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InvalidSetting(f"another Greffier serves from {home}: stop it, or set GREFFIER_HOME") from error
+        yield
+
+
+@asynccontextmanager
+async def _opened(settings: Settings, recognition: Recognition, signer: Signer) -> AsyncIterator[House]:
     store = await asyncio.to_thread(SqlStore.open, settings.database_url)
     try:
         metrics = Metrics()

@@ -70,6 +70,7 @@ class HouseServer(uvicorn.Server):
                 lifespan="on",
                 http=_AbortableProtocol,
                 ws="websockets-sansio",  # a tenth cheaper than "websockets" for a thousand readers, which goes away
+                ws_ping_timeout=300.0,  # an answer stands behind the sound that its client sent ahead of time
                 ws_per_message_deflate=False,  # a caption is short, and a thousand readers are many
                 ws_max_size=_LARGEST_MESSAGE,
                 access_log=False,

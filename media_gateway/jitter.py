@@ -183,6 +183,10 @@ class JitterBuffer:
             return  # padding
         self._missing = False
         end = packet.ticks + self._decoder.length(packet.payload) * _TICKS_PER_SAMPLE
+        if self._until > packet.arrived + self._settings.ahead:
+            self._ticks = end
+            self.counts.late += 1
+            return  # more sound than time has passed
         hole = (packet.ticks - self._ticks) // _TICKS_PER_SAMPLE
         clock = self._clock
         if clock is None or self._jumped(clock, packet):

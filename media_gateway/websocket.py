@@ -50,7 +50,7 @@ def read_hello(text: str) -> Hello:
         raise InvalidInput(f"the hello is longer than {LONGEST_HELLO} characters")
     try:
         said = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput("the hello is not JSON") from error
     if not isinstance(said, dict):
         raise InvalidInput("the hello must be a JSON object")

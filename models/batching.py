@@ -176,8 +176,8 @@ class Batcher:
         batch = [cut for _, cut in wanted]
         began = loop.time()
         try:
-            computing = loop.run_in_executor(self._threads, self.engine.hear, batch)
-            heard = await asyncio.wait_for(computing, self.settings.stall)
+            async with asyncio.timeout(self.settings.stall):  # wait_for of Python 3.11 may swallow a cancellation
+                heard = await loop.run_in_executor(self._threads, self.engine.hear, batch)
             if len(heard) != len(wanted):
                 raise RecognitionFailed(f"the recogniser answered {len(heard)} of {len(wanted)} windows")
         except TimeoutError:

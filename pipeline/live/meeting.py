@@ -32,6 +32,11 @@ class _Line:
     record: RecordWindows
     closed: bool = False
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more can come of it."""
+        return self.closed and not self.captioner.busy and self.record.idle
+
 
 @dataclass(slots=True)
 class MeetingCaptioner:
@@ -42,6 +47,7 @@ class MeetingCaptioner:
     new_policy: Callable[[], CommitPolicy] | None = None
     _glossary: tuple[str, ...] = ()
     _lines: dict[TrackId, _Line] = field(default_factory=dict)
+    _active: dict[TrackId, _Line] = field(default_factory=dict)  # those of which something may still come
     _records: list[RecordText] = field(default_factory=list)
     _gaps: list[Gap] = field(default_factory=list)
 
@@ -52,11 +58,12 @@ class MeetingCaptioner:
         line = self._lines.get(track.id)
         if line is not None:
             line.closed = False
+            self._active[track.id] = line
             return
         tracker = LanguageTracker(track.languages or self.languages)
         captioner = TrackCaptioner(track.id, self.settings, self.new_policy or self._align_att, tracker)
         record = RecordWindows(track.id, self.settings.record_join, self.settings.record_window)
-        self._lines[track.id] = _Line(track.participant, track.languages, captioner, record)
+        self._lines[track.id] = self._active[track.id] = _Line(track.participant, track.languages, captioner, record)
         self._share_glossary()
 
     def set_glossary(self, terms: tuple[str, ...]) -> None:
@@ -93,7 +100,7 @@ class MeetingCaptioner:
 
     def quiet_until(self, at: float) -> None:
         """Meeting time is ``at``: tracks where nobody speaks have been silent until then."""
-        for line in self._lines.values():
+        for line in self._active.values():
             if not line.captioner.busy:
                 line.record.quiet(at)
 
@@ -131,7 +138,7 @@ class MeetingCaptioner:
     def wanted(self) -> list[tuple[TrackId, WindowKind]]:
         """What may be asked of a recogniser now: per track at most one live or final window and one for the record."""
         wishes = []
-        for track, line in self._lines.items():
+        for track, line in self._active.items():
             kind = line.captioner.wanted()
             if kind is not None:
                 wishes.append((track, kind))
@@ -149,7 +156,10 @@ class MeetingCaptioner:
         return window
 
     def captions_to_send(self) -> list[Caption]:
-        return [caption for line in self._lines.values() for caption in line.captioner.captions_to_send()]
+        captions = [caption for line in self._active.values() for caption in line.captioner.captions_to_send()]
+        for track in [track for track, line in self._active.items() if line.ended]:
+            del self._active[track]
+        return captions
 
     def records_to_keep(self) -> list[RecordText]:
         records, self._records = self._records, []
@@ -162,7 +172,7 @@ class MeetingCaptioner:
     def needed_from(self, track: TrackId) -> float:
         """Audio of ``track`` before this moment may be forgotten: all of a track that has ended and is recognised."""
         line = self._lines[track]
-        if line.closed and not line.captioner.busy and line.record.idle:
+        if line.ended:
             return float("inf")
         record = line.record.needed_from
         live = line.captioner.needed_from
@@ -175,7 +185,7 @@ class MeetingCaptioner:
     @property
     def captioning(self) -> bool:
         """Whether an utterance has no final yet."""
-        return any(line.captioner.busy for line in self._lines.values())
+        return any(line.captioner.busy for line in self._active.values())
 
     def ended(self, track: TrackId) -> bool:
         """Whether ``track`` is closed and every utterance of it has its final."""
@@ -186,7 +196,7 @@ class MeetingCaptioner:
         """Seconds for which the speech that has waited longest has been waiting for recognition."""
         waits = [
             line.captioner.lag + max(0.0, now - line.captioner.audio_end)
-            for line in self._lines.values()
+            for line in self._active.values()
             if line.captioner.lag > 0.0
         ]
         return max(waits, default=0.0)
@@ -194,7 +204,7 @@ class MeetingCaptioner:
     @property
     def idle(self) -> bool:
         """Nothing is open, on its way or still to be recognised."""
-        return all(not line.captioner.busy and line.record.idle for line in self._lines.values())
+        return all(not line.captioner.busy and line.record.idle for line in self._active.values())
 
     # --- inside -----------------------------------------------------------------------------------------
 

@@ -14,6 +14,8 @@ _log = logging.getLogger("greffier.store")
 
 _AT_ONCE = 50
 _LATER = 1000
+_SLOW = 1.0
+"""Seconds after which a flush leaves the rest to the next one: a database that is locked takes 5 s to say so."""
 
 
 @dataclass(slots=True)
@@ -45,6 +47,8 @@ class Keeping:
         self._open.pop(caption.utterance, None)
         self._changed.discard(caption.utterance)
         self._unkept[caption.utterance] = caption
+        if self.failing:
+            return  # the next flush tries it: captions do not wait for a store that fails
         async with self._writing:  # nobody tries it a second time meanwhile
             await self._keep_unkept(caption)
 
@@ -61,7 +65,7 @@ class Keeping:
 
     async def do(self, act: Callable[[], Awaitable[None]]) -> None:
         """Does ``act`` now, or at a later ``flush`` where the store fails; ``act`` may be done twice."""
-        if not await self._tried(act):
+        if self.failing or not await self._tried(act):
             self.do_later(act)
 
     def do_later(self, act: Callable[[], Awaitable[None]]) -> None:
@@ -78,11 +82,16 @@ class Keeping:
     async def flush(self) -> None:
         """Keeps the committed words of open utterances that changed, and tries again what failed."""
         async with self._writing:
+            slow_at = asyncio.get_running_loop().time() + _SLOW
             await self._keep_open()
             for caption in list(self._unkept.values())[:_AT_ONCE]:
+                if asyncio.get_running_loop().time() > slow_at:
+                    break
                 if await self._keep_unkept(caption):
                     self.announce(caption)
             for act in list(self._later)[:_AT_ONCE]:
+                if asyncio.get_running_loop().time() > slow_at:
+                    break
                 await self._do_again(act)
         if self.failing and self._worked and not self.waiting:
             self.failing = False

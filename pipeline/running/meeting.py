@@ -38,7 +38,6 @@ _WRITING = 0.4
 """How much of ``_LAST_WORDS`` is left for keeping the finals of speech whose recognition did not come in time."""
 RESERVED = 10_000
 """Numbers of events asked of the store at once."""
-_RETRIES = 900
 
 
 class _State(Enum):
@@ -209,9 +208,9 @@ class RunningMeeting:
         """Nobody is listened to until ``resume``: speech under way ends, and the transcript marks it."""
         if self.paused or self.over:
             return
-        self._pause = Pause(self.now())
+        pause = self._pause = Pause(self.now())
         await self._voices.pause()
-        await self._keeping.keep_pause(self._pause)
+        await self._keeping.keep_pause(pause)
         self._telling.notice("paused")
 
     async def resume(self) -> None:
@@ -305,16 +304,14 @@ class RunningMeeting:
     # --- what runs --------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        """The session and its two pumps; then what the store refused is tried for a while."""
+        """The session and its two pumps; then what the store refused is tried until it is kept."""
         try:
             async with asyncio.TaskGroup() as group:
                 pumps = [group.create_task(self._beat()), group.create_task(self._keep())]
                 await self._session.run()
                 for pump in pumps:
                     pump.cancel()
-            for _ in range(_RETRIES):
-                if not self._keeping.waiting:
-                    break
+            while self._keeping.waiting:  # a disk may stay full for a night: only the end of the process gives up
                 await asyncio.sleep(_BEAT)
                 await self._keeping.flush()
         except ExceptionGroup as failures:

@@ -60,8 +60,8 @@ class RunningMeetings:
         """Ends it, whether it runs or not. Raises ``NotFound``."""
         async with self._lock(meeting):
             if found := self._running.pop(meeting, None):
+                self._finishing[meeting] = found  # where ``close`` finds it
                 await found.end()
-                self._finishing[meeting] = found
                 return
             kept = await self.equipment.store.meeting(meeting)
             if kept.ended_at is None:
@@ -74,9 +74,12 @@ class RunningMeetings:
                 await found.abandon()
             if finishing := self._finishing.pop(meeting, None):
                 await finishing.cancel()
-            await self.equipment.store.delete_meeting(meeting)
-            if self.equipment.forget is not None:
+            await self.equipment.store.meeting(meeting)
+            if self.equipment.forget is not None:  # first: a meeting whose sound cannot be removed can be deleted again
                 await self.equipment.forget(meeting)
+            await self.equipment.store.delete_meeting(meeting)
+            self._left.pop(meeting, None)
+            self._cut.discard(meeting)
 
     async def close(self) -> None:
         """The process ends: within 3 s every meeting has the finals of what was said."""
@@ -84,9 +87,9 @@ class RunningMeetings:
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait([self._looking])
-        running = [*self._running.values()]
+        running = [*self._running.values(), *self._finishing.values()]
         await asyncio.gather(*(meeting.suspend() for meeting in running), return_exceptions=True)
-        await asyncio.gather(*(meeting.cancel() for meeting in [*running, *self._finishing.values()]))
+        await asyncio.gather(*(meeting.cancel() for meeting in running))
         self._running.clear()
         self._finishing.clear()
 

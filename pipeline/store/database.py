@@ -42,7 +42,13 @@ def open_database(url: str) -> Engine:
     Raises ``InvalidSetting`` when it cannot be used and ``StorageFull`` when there is no room to make it.
     """
     parsed = _parsed(url)
-    engine = create_engine(parsed, pool_size=CONNECTIONS, max_overflow=0, connect_args={"timeout": _BUSY_MS / 1000})
+    engine = create_engine(
+        parsed,
+        pool_size=CONNECTIONS,
+        max_overflow=0,
+        connect_args={"timeout": _BUSY_MS / 1000},
+        hide_parameters=True,  # errors name statements, not what was said
+    )
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
     try:

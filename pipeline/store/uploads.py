@@ -14,14 +14,17 @@ from pipeline.domain import RecordingId
 from pipeline.store.disk import explained
 
 _PART = ".part"
+_RESERVE = 256 * 1024**2
+"""Bytes left free for what is said in meetings: an upload may not take the last of the disk."""
 _explained = partial(explained, "the recording", "GREFFIER_HOME")
 
 
 class Upload:
     """A file that arrives; ``size`` bytes of it are there."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, folder: Path) -> None:
         self._file = file
+        self._folder = folder
         self.size = 0
 
     async def write(self, part: bytes) -> None:
@@ -32,12 +35,18 @@ class Upload:
     def _write(self, part: bytes) -> None:
         rest = memoryview(part)
         with _explained():
+            _check_room(self._folder, len(part))
             while rest:
                 rest = rest[self._file.write(rest) :]  # the file is unbuffered, and a disk may take less at once
 
     def sync(self) -> None:
         with _explained():
             os.fsync(self._file.fileno())
+
+
+def _check_room(folder: Path, size: int) -> None:
+    if shutil.disk_usage(folder).free < size + _RESERVE:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 class Uploads:
@@ -57,13 +66,12 @@ class Uploads:
         """
         part = self.path(recording).with_suffix(_PART)
         with _explained():
-            self._folder.mkdir(parents=True, exist_ok=True)
-            if expected is not None and shutil.disk_usage(self._folder).free < expected:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # its owner alone hears what people said
+            _check_room(self._folder, expected or 0)
             file = part.open("xb", buffering=0)
         try:
             with file:
-                upload = Upload(file)
+                upload = Upload(file, self._folder)
                 yield upload
                 await asyncio.to_thread(upload.sync)
             with _explained():

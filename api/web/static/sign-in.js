@@ -22,5 +22,5 @@ form.addEventListener("submit", async (event) => {
 /** The page that was asked for, if it is one of this server. */
 function wanted() {
   const next = new URL(new URLSearchParams(location.search).get("next") ?? "/", location.origin);
-  return next.origin === location.origin ? next.pathname + next.search : "/";
+  return next.origin === location.origin ? next.href : "/";
 }
