@@ -39,14 +39,14 @@ class Usage:
     returncode: int
     errors: str
 
-    def memory_growth(self, seconds: float) -> float:
-        """Bytes a minute that memory grew by over the last seconds (least squares)."""
-        last = [sample for sample in self.samples if sample.at >= self.wall - seconds]
-        if len(last) < 10:
+    def memory_growth(self, start: float, end: float) -> float:
+        """Bytes a minute that memory grew by between two times since the process began (least squares)."""
+        inside = [sample for sample in self.samples if start <= sample.at <= end]
+        if len(inside) < 10:
             return float("nan")
-        middle = sum(sample.at for sample in last) / len(last)
-        spread = sum((sample.at - middle) ** 2 for sample in last)
-        return 60 * sum((sample.at - middle) * sample.memory for sample in last) / spread
+        middle = sum(sample.at for sample in inside) / len(inside)
+        spread = sum((sample.at - middle) ** 2 for sample in inside)
+        return 60 * sum((sample.at - middle) * sample.memory for sample in inside) / spread
 
     def cpu_between(self, start: float, end: float) -> float:
         """CPU seconds per second between two times since the process began."""

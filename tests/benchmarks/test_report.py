@@ -42,8 +42,9 @@ def test_only_what_stands_between_markers_is_written(monkeypatch, tmp_path):
     assert "a \\| b" in text
 
 
-def test_growth_of_memory_is_a_slope_over_the_last_seconds():
+def test_growth_of_memory_is_a_slope_between_two_times():
     samples = tuple(Sample(float(at), 0.5 * at, 1_000_000 + max(0, at - 60) * 1_000) for at in range(121))
     usage = Usage(120.0, 60.0, 2_000_000, samples, 0, "")
-    assert usage.memory_growth(60.0) == pytest.approx(60_000)
+    assert usage.memory_growth(61.0, 120.0) == pytest.approx(60_000)
+    assert usage.memory_growth(0.0, 59.0) == pytest.approx(0.0)
     assert usage.cpu_between(10.0, 20.0) == pytest.approx(0.5)
