@@ -26,6 +26,7 @@ from pipeline.errors import (
     RecognitionFailed,
     StorageFailed,
     StorageFull,
+    TooMany,
     UnreadableMedia,
 )
 
@@ -38,6 +39,7 @@ _STATUSES: tuple[tuple[type[GreffierError], HTTPStatus], ...] = (
     (NotFound, HTTPStatus.NOT_FOUND),
     (UnreadableMedia, HTTPStatus.UNPROCESSABLE_ENTITY),
     (InvalidInput, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (TooMany, HTTPStatus.TOO_MANY_REQUESTS),
     (StorageFull, HTTPStatus.INSUFFICIENT_STORAGE),
     (StorageFailed, HTTPStatus.SERVICE_UNAVAILABLE),
     (ModelUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),

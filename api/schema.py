@@ -71,6 +71,7 @@ _MEANINGS = {
     "415": "The body is of another kind.",
     "422": "What was given cannot be used; the problem names it.",
     "428": "The request must carry a condition.",
+    "429": "There are as many as may be at once.",
     "503": "Not ready now; try again.",
     "507": "There is no room left to write.",
 }

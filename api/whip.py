@@ -53,6 +53,7 @@ async def options(meeting: str) -> Response:
         201: {"description": "The SDP answer; Location names the session.", "content": {SDP: {"example": "v=0\r\n"}}},
         415: {"description": "The body is no application/sdp."},
         422: {"description": "The offer cannot be answered; the problem says why."},
+        429: {"description": "This participant publishes four times already: stop one session first."},
     },
     openapi_extra=_body(SDP, _OFFER_EXAMPLE),
 )
@@ -60,7 +61,7 @@ async def offer(request: Request, meeting: str, grant: Annotated[Grant, publish]
     """Offer Opus, one audio section with ``a=sendonly``, and a data channel to read ``captions`` or ``webvtt`` on."""
     house = house_of(request)
     text = await _text(request, SDP, _ACCEPT_POST)
-    check_offer(text)  # before a track is given a number
+    check_offer(text)
     peer = await _new_peer(house, MeetingId(meeting), grant, text)
     headers = {"Location": f"{router.prefix}/{meeting}/{peer.id}", "ETag": f'"{peer.etag}"', **_ACCEPT_PATCH}
     response = Response(peer.answer, status.HTTP_201_CREATED, headers, SDP)
@@ -111,6 +112,7 @@ async def trickle(
 async def _new_peer(house: House, meeting: MeetingId, grant: Grant, sdp: str) -> WhipPeer:
     if grant.participant is None:
         raise NotAllowed("this token names no participant")
+    house.peers.check_room(meeting, grant.participant)  # before a track is given a number
     running = await house.meetings.of(meeting)
     track = await running.join(Participant(grant.participant, grant.name or grant.participant))
     hooks = PeerHooks(meeting, track, running.now, lambda: running.listening, running.feed.read)

@@ -7,6 +7,7 @@
     │   ├── UnreadableMedia     a file is no recording that can be decoded, or holds no audio
     │   └── InvalidSetting      a setting or option has a value that cannot be used
     ├── NotFound                no meeting, participant or recording has this id
+    ├── TooMany                 there are as many as may be at once: say which one to end
     ├── ModelUnavailable        weights are missing, incomplete or not what they claim to be
     ├── RecognitionFailed       the recogniser failed on a window
     │   └── RecognitionStalled  the recogniser did not answer in time
@@ -36,6 +37,10 @@ class InvalidSetting(InvalidInput):
 
 
 class NotFound(GreffierError):
+    pass
+
+
+class TooMany(GreffierError):
     pass
 
 

@@ -26,8 +26,8 @@ from media_gateway.outlet import Outlet
 from media_gateway.webrtc import seam
 from media_gateway.webrtc.channels import SERVED, ReadCaptions
 from media_gateway.webrtc.descriptions import Offer, check_offer, finished_answer, read_fragment
-from pipeline.domain import MeetingId, Track
-from pipeline.errors import InvalidInput, InvalidSetting
+from pipeline.domain import MeetingId, ParticipantId, Track
+from pipeline.errors import InvalidInput, InvalidSetting, TooMany
 from pipeline.ports import AudioSource
 
 logger = logging.getLogger(__name__)
@@ -38,6 +38,8 @@ _LAST_SOUND_SECONDS = 3.5
 """More than a running meeting takes for the last words of whoever leaves (3 s)."""
 CONNECT_SECONDS = 20.0
 """A session whose connection does not come up in this time is closed."""
+_MOST = 4
+"""Sessions of one participant in one meeting: some tabs and devices, not the whole machine."""
 _OPUS = RTCRtpCodecCapability(mimeType="audio/opus", clockRate=48_000, channels=2)
 _REFUSED = (ValueError, KeyError, AssertionError, AttributeError, InternalError, InvalidStateError, OperationError)
 
@@ -223,18 +225,30 @@ class WhipPeers:
         return len(self._peers)
 
     async def offer(self, sdp: str, hooks: PeerHooks) -> WhipPeer:
-        """A new session, answered. Raises ``InvalidInput``."""
+        """A new session, answered. Raises ``InvalidInput``, and ``TooMany`` as ``check_room`` does."""
         offer = check_offer(sdp)
+        self.check_room(hooks.meeting, hooks.track.participant.id)
         peer = WhipPeer(RTCPeerConnection(self._configuration), offer, hooks)
+        self._peers[peer.id] = peer  # it counts from here on: offers may come at once
         try:
             await peer.negotiate(offer, loopback=self._loopback)
         except BaseException:
+            self._peers.pop(peer.id, None)
             await peer.close()
             raise
-        self._peers[peer.id] = peer
         if self._ticking is None or self._ticking.done():
             self._ticking = asyncio.create_task(self._tick())
         return peer
+
+    def of(self, meeting: MeetingId, participant: ParticipantId) -> int:
+        """How many sessions a participant has in a meeting, those that are being answered too."""
+        every = [peer.hooks for peer in self._peers.values() if not peer.ended]
+        return sum((each.meeting, each.track.participant.id) == (meeting, participant) for each in every)
+
+    def check_room(self, meeting: MeetingId, participant: ParticipantId) -> None:
+        """Raises ``TooMany`` when a participant has as many sessions in a meeting as one may have."""
+        if self.of(meeting, participant) >= _MOST:
+            raise TooMany("this participant publishes four times already: stop one session first")
 
     def get(self, peer: str) -> WhipPeer | None:
         return self._peers.get(peer)

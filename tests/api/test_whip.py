@@ -13,7 +13,7 @@ import pytest
 
 from api.settings import IceServer
 from api.tokens import Can
-from pipeline.domain import MeetingId, TrackId, Word
+from pipeline.domain import MeetingId, ParticipantId, TrackId, Word
 from tests.api.serving import Serving, serving
 from tests.media_gateway.opus_packets import encoded
 from tests.media_gateway.whip_client import WhipClient
@@ -173,6 +173,20 @@ async def test_the_same_participant_may_publish_twice(served: Serving) -> None:
         await until(lambda: running.tracks == 2)
         await first.close()
         await until(lambda: running.tracks == 1)
+
+
+async def test_who_publishes_four_times_stops_one_session_first(served: Serving) -> None:
+    meeting = await served.meeting()
+    async with page() as client:
+        offer = await client.offer()
+        answers = [await post(served, meeting, offer) for _ in range(4)]
+        refused = problem(await post(served, meeting, offer), 429)
+        assert refused == "this participant publishes four times already: stop one session first"
+        assert await served.house.store.next_track(MeetingId(meeting), ParticipantId("anne")) == "anne.5"
+        assert (await post(served, meeting, offer, served.token(meeting, "bilal"))).status_code == 201
+        mine = {"Authorization": f"Bearer {served.token(meeting)}"}
+        assert (await served.http.delete(answers[0].headers["location"], headers=mine)).status_code == 200
+        assert (await post(served, meeting, offer)).status_code == 201
 
 
 async def test_a_meeting_that_ends_or_is_deleted_ends_its_sessions(served: Serving) -> None:

@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import pytest
@@ -29,7 +29,7 @@ from pipeline.domain import (
     TrackId,
     TrackOpened,
 )
-from pipeline.errors import InvalidInput, InvalidSetting
+from pipeline.errors import InvalidInput, InvalidSetting, TooMany
 from tests.media_gateway.opus_packets import PACKET_SECONDS, encoded, likeness
 from tests.media_gateway.whip_client import Network, WhipClient
 from tests.recordings import heard, joined, tone
@@ -212,8 +212,7 @@ async def test_an_offer_that_nobody_follows_up_is_given_up(stage: Stage, monkeyp
     stage.clients.append(client)
     peer = await stage.peers.offer(await client.offer(), stage.meeting.hooks())
     peer.take(stage.meeting.take(peer))
-    await until(lambda: len(stage.peers) == 0)
-    assert peer.ended
+    await until(lambda: len(stage.peers) == 0 and peer.ended)
 
 
 async def test_when_what_takes_the_sound_ends_the_session_ends(stage: Stage, speech: Samples) -> None:
@@ -373,6 +372,28 @@ async def test_a_session_that_ended_leaves_nothing_behind(stage: Stage, speech: 
     assert gone() is None
     assert asyncio.all_tasks() <= before
     assert not [thread.name for thread in threading.enumerate() if "decoder" in thread.name]
+
+
+async def test_one_participant_has_four_sessions_in_a_meeting_at_most_also_where_offers_come_at_once(
+    stage: Stage,
+) -> None:
+    client = WhipClient([])
+    stage.clients.append(client)
+    offer, anne = await client.offer(), stage.meeting.hooks("anne")
+    answers = await asyncio.gather(*(stage.peers.offer(offer, anne) for _ in range(6)), return_exceptions=True)
+    good = [answer for answer in answers if isinstance(answer, WhipPeer)]
+    assert [type(answer) for answer in answers if answer not in good] == [TooMany] * 2
+    participant = anne.track.participant.id
+    assert (stage.peers.of(anne.meeting, participant), len(stage.peers)) == (len(good), 4)
+    await stage.peers.offer(offer, stage.meeting.hooks("bilal"))
+    await stage.peers.offer(offer, replace(anne, meeting=MeetingId("another")))
+    with pytest.raises(TooMany, match="stop one session first"):
+        await stage.peers.offer(offer, anne)
+    await stage.peers.close(good[0].id)
+    assert stage.peers.of(anne.meeting, participant) == 3
+    with pytest.raises(InvalidInput):
+        await stage.peers.offer("v=0", anne)
+    await stage.peers.offer(offer, anne)
 
 
 async def test_twenty_at_once_are_all_heard_and_all_end(stage: Stage, speech: Samples) -> None:
