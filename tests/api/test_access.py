@@ -220,7 +220,14 @@ class TestPages:
             assert (await http.get("/api/v1/meetings")).status_code == 200
 
     @pytest.mark.parametrize(
-        "headers", [{"Host": "evil.example"}, {"X-Forwarded-For": "192.0.2.7"}, {"Forwarded": "for=192.0.2.7"}]
+        "headers",
+        [
+            {"Host": "evil.example"},
+            {"X-Forwarded-For": "192.0.2.7"},
+            {"Forwarded": "for=192.0.2.7"},
+            {"X-Forwarded-Proto": "https"},
+            {"Via": "1.1 proxy"},
+        ],
     )
     async def test_who_comes_under_a_foreign_name_or_by_a_proxy_is_not_at_home(
         self, served: Serving, headers: dict[str, str]
@@ -230,6 +237,15 @@ class TestPages:
         assert answer.status_code == 303
         assert answer.headers["location"] == "/sign-in?next=%2F"
         assert "set-cookie" not in answer.headers
+
+    async def test_who_comes_as_nginx_passes_requests_on_is_not_at_home(self, served: Serving) -> None:
+        port = int(served.address.rpartition(":")[2])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"GET / HTTP/1.0\r\nHost: localhost:{port}\r\nAccept: text/html\r\n\r\n".encode())
+        answer = (await asyncio.wait_for(reader.read(), 5)).decode()
+        writer.close()
+        assert answer.split()[1] == "303"
+        assert "set-cookie" not in answer.lower()
 
     async def test_a_server_that_others_reach_asks_everybody_for_a_key(self, tmp_path: Path) -> None:
         async with serving(tmp_path, host="0.0.0.0") as served, served.stranger(Accept="text/html") as http:

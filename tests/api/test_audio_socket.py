@@ -12,7 +12,8 @@ import websockets
 
 from api import audio_socket
 from api.tokens import Can
-from pipeline.domain import MeetingId
+from pipeline.domain import MeetingId, Track
+from pipeline.running import RunningMeeting
 from tests.api.serving import Serving, serving
 from tests.api.test_whip import Chatter
 from tests.media_gateway.opus_packets import encoded
@@ -76,6 +77,7 @@ async def test_what_is_sent_is_captioned(tmp_path: Path, codec: str) -> None:
         ("", 1007, "not JSON"),
         ("{}", 1007, "no token"),
         ("[1]", 1007, "JSON object"),
+        ("[" * 5_000, 1007, "not JSON"),
         (b"\x00\x01", 1003, "first message must be the hello"),
         ('{"token": "nonsense", "codec": "opus"}', 1008, "token"),
         ('{"token": "nonsense", "codec": "wav"}', 1007, "pcm16 or opus"),
@@ -164,6 +166,31 @@ async def test_a_client_that_leaves_before_its_hello_or_mid_word_leaves_nothing_
     running = served.house.meetings.running(MeetingId(meeting))
     assert running is not None
     await until(lambda: running.tracks == 0)
+
+
+async def test_a_client_that_leaves_before_it_is_told_that_all_is_ready_is_no_participant_any_more(
+    served: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    join = RunningMeeting.join
+
+    async def slow(running: RunningMeeting, *given: Any) -> Track:
+        track = await join(running, *given)
+        await asyncio.sleep(0.3)  # the client is gone meanwhile
+        return track
+
+    monkeypatch.setattr(RunningMeeting, "join", slow)
+    meeting = await served.meeting()
+    running = await served.house.meetings.of(meeting)
+    async with connect(served, meeting) as socket:
+        await socket.send(hello(served.token(meeting)))
+        await asyncio.sleep(0.1)
+        socket.transport.abort()
+
+    def told() -> list[object]:
+        return [each.event["state"] for each in running.feed.history() if each.event["type"] == "participant"]
+
+    await until(lambda: told() == ["joined", "left"])
+    assert running.tracks == 0
 
 
 async def test_a_client_that_never_reads_is_heard_all_the_same(served: Serving) -> None:

@@ -161,6 +161,24 @@ def stuck_reader(served: Serving, path: str) -> network.socket:
     return reader
 
 
+@pytest.mark.parametrize("way", ["captions.ws", "captions.sse"])
+async def test_a_slow_reader_has_the_time_that_a_long_meeting_takes_it(
+    served: Serving, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setattr(api.captions, "_PATIENCE", 0.3)
+    meeting = await served.meeting()
+    running = await served.house.meetings.of(meeting)
+    running.feed.publish({"type": "caption", "meeting": meeting, "committed": "x" * 16_000_000}, "long")
+    with stuck_reader(served, f"/api/v1/meetings/{meeting}/{way}?token={served.token(meeting)}"):
+        async with asyncio.timeout(20):
+            while not running.feed.readers:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        for _ in range(10):
+            running.feed.publish({"type": "notice", "meeting": meeting, "code": "paused"})
+            await asyncio.sleep(0.1)
+        assert running.feed.readers == 1
+
+
 async def events_of(response: httpx.Response) -> AsyncIterator[tuple[str | None, Event]]:
     """Number and content of each event (HTML Standard, section 9.2.6)."""
     number = None
@@ -199,6 +217,16 @@ class TestServerSentEvents:
             _, snapshot = await anext(events_of(response))
         assert texts(snapshot["events"]) == [" two"]
 
+    @pytest.mark.parametrize("last", ["first", "9" * 5_000, "²", "-1"])
+    async def test_a_number_that_is_none_gets_everything(self, served: Serving, last: str) -> None:
+        meeting = await served.meeting()
+        await say(served, meeting, caption("one"))
+        headers = {b"Last-Event-ID": last.encode()}
+        async with served.http.stream("GET", f"/api/v1/meetings/{meeting}/captions.sse", headers=headers) as response:
+            assert response.status_code == 200
+            _, snapshot = await anext(events_of(response))
+        assert texts(snapshot["events"]) == [" one"]
+
     async def test_silence_is_broken_so_that_proxies_keep_it_open(
         self, served: Serving, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -228,6 +256,7 @@ class TestServerSentEvents:
         monkeypatch.setattr(api.captions, "_PATIENCE", 0.3)
         meeting = await served.meeting()
         running = await served.house.meetings.of(meeting)
+        monkeypatch.setattr(api.captions, "_SLOWEST", 10**9)
         with stuck_reader(served, f"/api/v1/meetings/{meeting}/captions.sse?token={served.token(meeting)}"):
             async with asyncio.timeout(20):
                 while not running.feed.readers:  # noqa: ASYNC110

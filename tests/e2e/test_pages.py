@@ -339,6 +339,17 @@ def test_elsewhere_the_pages_ask_for_a_key_and_go_on_to_what_was_wanted(
     expect(page.locator("#mode")).to_have_text("You are reading only")
 
 
+@pytest.mark.parametrize(
+    "wanted", ["/.//evil.example/", "//evil.example/", "/%5Cevil.example/", "https://evil.example/"]
+)
+def test_signing_in_never_leads_to_another_server(visitors: Visitors, server: Process, wanted: str) -> None:
+    page = visitors.page(f"/sign-in?next={wanted}", extra_http_headers={"X-Forwarded-For": "192.0.2.7"})
+    page.get_by_label("API key").fill(server.key)
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: "/sign-in" not in url, wait_until="commit")
+    assert page.url.startswith(f"{server.url}/")
+
+
 def test_the_pages_are_whole_without_the_tokens(visitors: Visitors) -> None:
     page = visitors.page("/sign-in")
     page.route("**/cunningham-tokens.css", lambda route: route.abort())

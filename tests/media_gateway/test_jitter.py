@@ -231,6 +231,17 @@ def test_timestamps_that_jump_ahead_of_time_say_nothing() -> None:
     assert line.heard == [0, 1, 2, 3]
 
 
+def test_sound_that_comes_faster_than_time_is_dropped_until_its_time_has_come() -> None:
+    line = Line()
+    for number in range(500):  # ten seconds at once
+        line.push(number, late=-number * 0.02)
+    assert line.frames[-1].end == pytest.approx(5.02 + 0.5, abs=0.1)
+    assert line.buffer.counts.late == 500 - len(line.heard)
+    line.push(*range(500, 600))
+    assert line.heard[-100:] == list(range(500, 600))
+    assert line.frames[-1].end == pytest.approx(5.0 + 600 * 0.02, abs=0.1)
+
+
 def test_timestamps_that_go_back_say_nothing() -> None:
     line = Line()
     line.push(*range(10))

@@ -64,6 +64,7 @@ def test_a_hello_does_not_show_its_token() -> None:
     [
         ("", "not JSON"),
         ("{", "not JSON"),
+        ("[" * LONGEST_HELLO, "not JSON"),
         ("[]", "must be a JSON object"),
         ("{}", "no token"),
         ('{"token": 7, "codec": "opus"}', "no token"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -256,6 +257,17 @@ async def test_closing_fails_what_waits_and_what_is_under_way(engine: Engine) ->
     assert [type(failure) for failure in failures] == [RecognitionFailed, RecognitionFailed]
     with pytest.raises(RecognitionFailed, match="closed"):
         await batcher.recognize(Wish("c"))
+
+
+async def test_an_answer_that_comes_at_the_moment_of_closing_holds_nothing_up(engine: Engine) -> None:
+    engine.door.clear()
+    async with asyncio.timeout(5.0), Batcher(engine, settings()) as batcher:
+        wish = asyncio.create_task(batcher.recognize(Wish("a")))
+        await until(lambda: engine.busy == 1)
+        engine.door.set()
+        time.sleep(0.1)  # noqa: ASYNC251 - the thread has answered, and the loop is closing before it looks
+    with pytest.raises(RecognitionFailed, match="closed"):
+        await wish
 
 
 async def test_who_stops_waiting_leaves_the_queue(engine: Engine) -> None:

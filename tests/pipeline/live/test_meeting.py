@@ -262,6 +262,22 @@ def test_no_audio_is_needed_of_a_track_that_has_ended_and_is_recognised() -> Non
     assert core.needed_from(ANNE) == float("inf")
 
 
+def test_a_track_that_has_ended_costs_nothing_until_it_comes_back() -> None:
+    core = meeting(ANNE, BILAL)
+    said(core, ANNE, 1.0, 2.0)
+    core.track_closed(ANNE, 3.0)
+    answer(core, ANNE, "good morning")
+    assert [caption.final for caption in core.captions_to_send()] == [True]
+    assert list(core._active) == [ANNE, BILAL], "its record is still wanted"
+    answer(core, ANNE, "good morning", record=True)
+    assert core.captions_to_send() == []
+    assert list(core._active) == [BILAL]
+    assert core.needed_from(ANNE) == float("inf")
+    core.track_opened(track(ANNE))
+    said(core, ANNE, 5.0, 6.0)
+    assert core.wanted() == [(ANNE, WindowKind.FINAL)]
+
+
 def test_a_track_has_ended_once_it_is_closed_and_all_of_it_is_final() -> None:
     core = meeting(ANNE)
     said(core, ANNE, 1.0, 2.0)

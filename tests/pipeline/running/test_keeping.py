@@ -1,8 +1,11 @@
 """Between a meeting and its store: finals once, open words as they change, and everything again until it is kept."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+
+import pytest
 
 from pipeline.domain import Caption, Gap, Participant, ParticipantId, RecordText, TrackId, UtteranceId, Word
 from pipeline.errors import StorageFull
@@ -24,9 +27,11 @@ class Fragile(MemoryTranscriptStore):
     full: bool = False
     poisoned: set[UtteranceId] = field(default_factory=set)
     calls: int = 0
+    delay: float = 0.0
 
     async def keep_final(self, caption: Caption) -> None:
         self.calls += 1
+        await asyncio.sleep(self.delay)
         if self.full or caption.utterance in self.poisoned:
             raise StorageFull("no room")
         await MemoryTranscriptStore.keep_final(self, caption)
@@ -38,6 +43,8 @@ class Fragile(MemoryTranscriptStore):
         await MemoryTranscriptStore.keep_open(self, captions)
 
     async def keep_gap(self, gap: Gap) -> None:
+        self.calls += 1
+        await asyncio.sleep(self.delay)
         if self.full:
             raise StorageFull("no room")
         await MemoryTranscriptStore.keep_gap(self, gap)
@@ -96,6 +103,27 @@ async def test_what_a_full_disk_refused_is_kept_and_told_later_in_order() -> Non
     assert told == finals == list(store.finals.values())
     assert (len(store.gaps), len(store.records), len(store.unfinished)) == (1, 1, 1)
     assert (keeping.failing, keeping.waiting) == (False, False)
+
+
+async def test_a_locked_database_is_waited_for_by_flushes_alone_each_of_which_tries_little(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_SLOW", 0.02)
+    keeping, store, told = made()
+    store.full, store.delay = True, 0.03
+    finals = [caption(number, 2, final=True) for number in range(4)]
+    for final in finals:
+        await keeping.keep_final(final)
+    for number in range(4):
+        await keeping.keep_gap(Gap(ANNE, Participant(ParticipantId("anne"), "Anne"), number, number + 1.0, "lost"))
+    assert store.calls == 1, "once it has failed, captions do not wait for it"
+    await keeping.flush()
+    assert store.calls == 2, "a flush that is slow leaves the rest to the next one"
+    store.full = False
+    for _ in range(8):
+        await keeping.flush()
+    assert sorted(final.utterance for final in told) == sorted(final.utterance for final in finals)
+    assert (len(store.finals), len(store.gaps), keeping.waiting, keeping.failing) == (4, 4, False, False)
 
 
 async def test_one_final_that_always_fails_holds_up_no_other() -> None:

@@ -406,6 +406,20 @@ async def test_a_pause_and_an_end_on_a_full_disk_are_kept_once_there_is_room(sta
     assert await stage.store.pauses(MEETING) == [Pause(0.0, 1.0)]
 
 
+async def test_an_end_on_a_disk_that_stays_full_for_a_night_is_kept_in_the_morning(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meeting = await stage.open()
+    stage.store.full = True
+    await meeting.end()
+    monkeypatch.setattr(module, "_BEAT", 0.0)
+    await until(lambda: stage.store.refused > 1_000, 30.0)
+    assert not meeting.finished
+    stage.store.full = False
+    await until(lambda: meeting.finished)
+    assert (await stage.store.meeting(MEETING)).ended_at == stage.clock.wall()
+
+
 # --- what may change --------------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline import session as shell
 from pipeline.domain import MeetingId, Pause, SpeechEnded, TrackId
-from pipeline.errors import InvalidInput, NotFound, StorageFull
+from pipeline.errors import InvalidInput, NotFound, StorageFailed, StorageFull
 from pipeline.running import meeting as one
 from pipeline.running import meetings as module
 from tests.pipeline.running.stage import (
@@ -188,6 +188,36 @@ async def test_deleting_a_meeting_that_was_ended_stops_its_record(stage: Stage) 
     assert meeting.finished
 
 
+async def test_a_meeting_whose_sound_cannot_be_removed_can_be_deleted_again(stage: Stage) -> None:
+    await stage.open()
+    well = stage.meetings.equipment
+
+    async def stuck(_: MeetingId) -> None:
+        raise StorageFailed("a file cannot be removed")
+
+    stage.meetings.equipment = replace(well, forget=stuck)
+    with pytest.raises(StorageFailed):
+        await stage.meetings.delete(MEETING)
+    assert (await stage.store.meeting(MEETING)).id == MEETING
+    stage.meetings.equipment = well
+    await stage.meetings.delete(MEETING)
+    assert stage.forgotten == [MEETING]
+    with pytest.raises(NotFound):
+        await stage.store.meeting(MEETING)
+
+
+async def test_a_meeting_of_the_process_before_that_is_deleted_is_not_ended_any_more(tmp_path: Path) -> None:
+    async with Stage(tmp_path) as before:
+        meeting = await before.open()
+        anne = await before.talker(meeting)
+        await before.say(anne, "forget this")
+        await until(lambda: finals(meeting))
+    async with Stage(tmp_path, clock=before.clock) as after:
+        assert list(after.meetings._left) == [MEETING]
+        await after.meetings.delete(MEETING)
+        assert not after.meetings._left
+
+
 # --- the next process -------------------------------------------------------------------------------------------
 
 
@@ -218,6 +248,25 @@ async def test_a_process_that_ends_in_order_keeps_what_was_said_and_the_next_goe
         await until(lambda: len(finals(meeting)) == 2)
         assert await kept(after.store) == ["first part", "second part"]
         assert len({event["utterance"] for event in events(meeting, "caption")}) == 2
+
+
+async def test_a_process_that_ends_while_a_meeting_ends_keeps_its_last_words_and_its_end(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one, "_LAST_WORDS", 0.6)
+    meeting = await stage.open()
+    anne = await stage.talker(meeting)
+    await stage.begin(anne, "one two three four")
+    await until(lambda: "three" in str(events(meeting, "caption")[-1:]))
+    stage.gate.clear()
+    await stage.begin(anne, "five")
+    ending = asyncio.create_task(stage.meetings.end(MEETING))
+    await until(lambda: meeting.over)
+    await stage.meetings.close()
+    (text,) = await kept(stage.store)
+    assert text.startswith("one two three")
+    assert (await stage.store.meeting(MEETING)).ended_at == stage.clock.wall()
+    await ending
 
 
 async def test_after_a_kill_committed_words_are_finals_and_the_meeting_says_that_it_was_cut(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import event, text
+from sqlalchemy.exc import OperationalError
 
 from pipeline.domain import Caption, Meeting, MeetingId, Pause, TrackId, UtteranceId
 from pipeline.errors import InvalidSetting, StorageFailed, StorageFull
@@ -48,6 +49,15 @@ def test_commits_wait_for_the_disk_and_readers_for_nobody(tmp_path: Path) -> Non
         }
     engine.dispose()
     assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000}
+
+
+def test_an_error_names_its_statement_and_not_what_was_said(tmp_path: Path) -> None:
+    engine = open_database(url(tmp_path / "greffier.db"))
+    with engine.connect() as connection, pytest.raises(OperationalError) as raised:
+        connection.execute(text("INSERT INTO nowhere VALUES (:said)"), {"said": "between us"})
+    engine.dispose()
+    assert "nowhere" in str(raised.value)
+    assert "between us" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
