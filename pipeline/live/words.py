@@ -65,7 +65,7 @@ def without_loops(words: tuple[Word, ...]) -> tuple[Word, ...]:
 
 
 def without_echo(words: tuple[Word, ...], said: tuple[Word, ...], end: float) -> tuple[Word, ...]:
-    """``words`` without a last one that goes on beyond the ``end`` of speech, hardly began before, and was ``said`` already.
+    """``words`` without a last one that was ``said`` already and hardly began before the ``end`` of speech.
 
     Recognisers that are given text and hear nothing more begin that text again.
     """
