@@ -8,7 +8,7 @@ from pipeline.domain import Caption, Hypothesis, TrackId, UtteranceId, Window, W
 from pipeline.live.language import LanguageTracker
 from pipeline.live.policies import CommitPolicy
 from pipeline.live.settings import LiveSettings
-from pipeline.live.words import after_committed, ends_sentence, monotone, without_loops
+from pipeline.live.words import after_committed, ends_sentence, monotone, without_echo, without_loops
 
 _LEAD = 0.3
 """Audio before the detected start of speech that a window includes: onsets are quiet."""
@@ -21,6 +21,8 @@ _LONGEST = 28.0
 _RECENT = 4.0
 _LEAST_LOOK = 2.0
 """The language is looked for in at most and at least this much of the newest audio of an utterance."""
+_ALONE = 2.0
+"""Live windows of less new speech hear it alone: after text of before a pause, recognisers say that text again."""
 _PLAUSIBLE = 0.4
 """Speech under way is not shown before one of its words has this confidence: noise has none."""
 _ATTEMPTS = 3
@@ -138,9 +140,12 @@ class TrackCaptioner:
         end = self._audio_until if utterance.end is None else min(self._audio_until, utterance.end + _TRAIL)
         # Wherever the window would begin, it goes on from what was heard, or a lagging track would never catch up.
         reach = min(end, utterance.heard + _LONGEST - self.settings.window)
-        start = max(self._window_start(utterance, end), not_before, reach - _LONGEST)
+        alone = kind is WindowKind.LIVE and self._resumed(utterance) and end - utterance.start < _ALONE
+        wished = utterance.start - _LEAD if alone else self._window_start(utterance, end)
+        start = max(wished, not_before, reach - _LONGEST)
         end = min(end, start + _LONGEST)
-        self._window_from = start
+        if not alone:
+            self._window_from = start
         self._keep_leaving(utterance, start)
         unsure = self.language.current is None or not utterance.looked
         detect = not self.language.fixed and (unsure or end - self._looked_at >= self.settings.detect_every)
@@ -239,7 +244,7 @@ class TrackCaptioner:
         fresh = tuple(word for word in after_committed(words, tuple(self._history)) if word.end > floor)
         fresh = without_loops(monotone(fresh, floor, window.end))
         if utterance.end is not None and window.end >= utterance.end:
-            utterance.tail = fresh
+            utterance.tail = without_echo(fresh, (*self._history, *fresh[:-1]), utterance.end)
             self._finish(utterance, utterance.end)
             return
         if utterance.revision == 0 and all(word.confidence < _PLAUSIBLE for word in fresh):
@@ -350,10 +355,13 @@ class TrackCaptioner:
 
     # --- windows ----------------------------------------------------------------------------------------
 
+    def _resumed(self, utterance: Utterance) -> bool:
+        return bool(self._history) and utterance.start - self._history[-1].end < self.settings.join
+
     def _window_start(self, utterance: Utterance, end: float) -> float:
         """Where the window begins: audio is carried across short pauses, and shortened at a committed word."""
         opening = max(utterance.start - _LEAD, 0.0)
-        resumed = self._history and utterance.start - self._history[-1].end < self.settings.join
+        resumed = self._resumed(utterance)
         start = min(self._window_from, opening) if resumed else opening
         if resumed and start < self._history[0].start:
             start = max(start, self._history[0].start - 0.05)

@@ -37,6 +37,7 @@ class _Span:
     language: str
     lead: float = _LEAD
     trail: float = _TRAIL
+    retried: bool = False
 
     @property
     def utterances(self) -> tuple[UtteranceId, ...]:
@@ -72,11 +73,12 @@ class _Span:
         rest = tuple(word for part in self.parts for word in part.words if (word.start + word.end) / 2 > stopped)
         return rest if len(rest) >= _LEFT_OUT and self.end - stopped > _STOPPED_EARLY else ()
 
-    def halves(self) -> tuple["_Span", ...]:
-        """The earlier and the later utterances apart; nothing when there is only one."""
+    def again(self) -> tuple["_Span", ...]:
+        """The earlier and the later utterances apart; a long one alone once more, with other sound around it."""
         middle = len(self.parts) // 2
         if not middle:
-            return ()
+            worth = self.words >= _FEW and not self.retried
+            return (replace(self, lead=2 * _LEAD, retried=True),) if worth else ()
         between = max(0.0, self.parts[middle].start - self.parts[middle - 1].end)
         return (
             replace(self, parts=self.parts[:middle], trail=min(_TRAIL, between)),
@@ -154,14 +156,14 @@ class RecordWindows:
     def recognized(self, window: Window, words: tuple[Word, ...], cut: bool = False) -> RecordText | None:
         """The record text of the window in flight.
 
-        None when a guard cut it or it skips too much of what was captioned: its halves are then asked for.
+        None when a guard cut it or it skips too much of what was captioned: it is then asked for again, in halves.
         """
         if self._in_flight is None or self._in_flight[0] != window:
             return None
         span = self._in_flight[1]
         self._in_flight, self._attempts = None, 0
         if cut or span.skipped_by(words):
-            self._ready.extendleft(reversed(span.halves()))
+            self._ready.extendleft(reversed(span.again()))
             return None
         return RecordText(self.track, span.utterances, span.language, words + span.completing(words))
 

@@ -28,10 +28,10 @@ class LiveSettings:
     first_look: float = 1.5
     window: float = 10.0
     keep: float = 7.0
-    margin: float = 0.25
-    doubt: float = 0.75
+    margin: float = 0.4
+    doubt: float = 0.9
     sure: float = 0.5
-    stretch: float = 0.5
+    stretch: float = 0.4
     join: float = 1.5
     soft_utterance: float = 12.0
     hard_utterance: float = 24.0

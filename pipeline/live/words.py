@@ -2,6 +2,8 @@
 
 from pipeline.domain import Word
 
+_ECHO = 0.3
+
 
 def spoken_form(text: str) -> str:
     """What is said, without case, spaces and punctuation: what two hypotheses are compared by."""
@@ -60,6 +62,16 @@ def without_loops(words: tuple[Word, ...]) -> tuple[Word, ...]:
                 rest = () if broken_off else without_loops(words[end:])
                 return words[: start + 2 * length] + rest
     return words
+
+
+def without_echo(words: tuple[Word, ...], said: tuple[Word, ...], end: float) -> tuple[Word, ...]:
+    """``words`` without a last one that was ``said`` already and hardly began before the ``end`` of speech.
+
+    Recognisers that are given text and hear nothing more begin that text again.
+    """
+    if not words or words[-1].end <= end or words[-1].start < end - _ECHO:
+        return words
+    return words[:-1] if spoken_form(words[-1].text) in {spoken_form(word.text) for word in said} else words
 
 
 def _most_turns(phrase: list[str]) -> int:

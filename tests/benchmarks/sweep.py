@@ -46,30 +46,26 @@ class Variant:
 
 
 def variants() -> list[Variant]:
-    live: dict[str, tuple[float, ...]] = {
-        "step": (0.3, 0.8, 1.2),
-        "margin": (0.1, 0.4, 0.6),
-        "doubt": (0.5, 1.2),
-        "stretch": (0.0, 0.6),
-        "window": (8.0, 14.0),
-        "keep": (5.0,),
-        "join": (0.8,),
-    }
-    engine: dict[str, tuple[float, ...]] = {
-        "live_beam": (1, 2, 5),
-        "final_beam": (1, 2),
-        "most_forced": (16, 48),
-        "padding": (0.5, 2.0),
-    }
+    """The most telling first: a search that is stopped keeps what it has."""
+    live = (
+        ("margin", (0.2, 0.6)),
+        ("stretch", (0.0, 0.8)),
+        ("window", (7.0, 14.0)),
+        ("doubt", (0.6, 1.2)),
+        ("step", (0.8,)),
+        ("join", (0.8,)),
+    )
+    engine = (
+        ("final_beam", (1,)),
+        ("most_forced", (12, 48)),
+        ("padding", (0.5, 2.0)),
+    )
     return [
         Variant("defaults"),
         Variant("--policy local-agreement", agreement=True),
-        *(Variant(f"live.{name}={value}", live={name: value}) for name, values in live.items() for value in values),
-        *(
-            Variant(f"engine.{name}={value}", engine={name: value})
-            for name, values in engine.items()
-            for value in values
-        ),
+        *(Variant(f"live_beam={value}", engine={"live_beam": value}) for value in (1, 2)),
+        *(Variant(f"{name}={value}", live={name: value}) for name, values in live for value in values),
+        *(Variant(f"{name}={value}", engine={name: value}) for name, values in engine for value in values),
     ]
 
 

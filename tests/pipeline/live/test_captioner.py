@@ -167,9 +167,23 @@ def test_speech_that_resumes_soon_is_heard_with_what_was_said_before() -> None:
     answer(track, "one two three four", 0.0)
     track.speech_started(3.0)
     track.audio_until(4.0)
+    first = cut(track)
+    assert (first.start, first.prefix) == (2.7, ()), "what is new is heard alone while it is short"
+    assert track.needed_from == 0.0
+    track.hypothesis(first, heard("five", 3.2))
+    track.audio_until(5.0)
     window = cut(track)
     assert window.start == 0.0
     assert len(window.prefix) == 4
+
+
+def test_a_short_utterance_that_has_ended_is_heard_with_what_was_said_before() -> None:
+    track = speaking(2.5)
+    track.speech_ended(2.0)
+    answer(track, "one two three four", 0.0)
+    track.speech_started(3.0)
+    track.speech_ended(4.0)
+    assert cut(track).start == 0.0
 
 
 def test_speech_after_a_long_pause_is_heard_alone() -> None:

@@ -210,3 +210,16 @@ def test_one_word_less_at_the_end_is_the_record_s_own_opinion() -> None:
     text = record.recognized(take(record), words[:19])
     assert text is not None
     assert text.words == words[:19]
+
+
+def test_a_long_utterance_alone_is_heard_once_more_with_other_sound_around_it() -> None:
+    record = windows()
+    words = said(20, 3.0, 11.0)
+    record.finished(3.0, Caption(TRACK, UtteranceId("u1"), 1, True, "fr", words))
+    record.quiet(99.0)
+    first = take(record)
+    assert record.recognized(first, words, cut=True) is None
+    second = take(record)
+    assert (first.start, second.start) == (2.7, 2.4)
+    assert record.recognized(second, words, cut=True) is None
+    assert record.idle, "then its caption text stands"

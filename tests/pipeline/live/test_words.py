@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.domain import Word
-from pipeline.live.words import after_committed, ends_sentence, monotone, spoken_form, without_loops
+from pipeline.live.words import after_committed, ends_sentence, monotone, spoken_form, without_echo, without_loops
 
 
 def words(text: str, start: float = 0.0, length: float = 0.3) -> tuple[Word, ...]:
@@ -87,3 +87,13 @@ def test_what_people_repeat_stays(said: str) -> None:
 )
 def test_two_turns_of_a_loop_and_what_follows_it_stay(said: str, left: str) -> None:
     assert text(without_loops(words(said))) == left
+
+
+def test_a_last_word_that_echoes_what_was_said_beyond_the_end_of_speech_is_dropped() -> None:
+    said = (Word(" Mr.", 0.0, 0.4), Word(" Quilter", 0.4, 1.0))
+    gospel, echo = Word(" gospel.", 4.0, 4.8), Word(" Mr.", 4.8, 5.2)
+    assert without_echo((gospel, echo), (*said, gospel), 4.9) == (gospel,)
+    assert without_echo((gospel, echo), (*said, gospel), 5.3) == (gospel, echo), "it ends with the speech"
+    assert without_echo((gospel, Word(" Mr.", 4.0, 5.2)), said, 4.9)[1:] != (), "most of it was spoken"
+    assert without_echo((gospel, Word(" Anne.", 4.8, 5.2)), said, 4.9)[1:] != (), "nobody said it before"
+    assert without_echo((), said, 4.9) == ()
