@@ -21,10 +21,10 @@ _CONTEXT_SAMPLES = 64
 _STATE_SHAPE = (1, 1, 128)
 _FULL_SCALE = np.float32(1 / 32768)
 _ONLY_ERRORS = 3
-_QUIET = 0.15
+_LIKELY, _QUIET = 0.6, 0.15
 _QUIET_FRAMES = 31
-"""After a second of frames less likely than this the state begins anew: having heard silence after a loud voice, it
-would take a quiet one for noise."""
+"""A second of frames less likely than ``_QUIET`` after a likely one, and the state begins anew: having heard silence
+after a loud voice, it would take a quiet one for noise."""
 
 
 def bundled_model() -> Path:
@@ -72,6 +72,7 @@ class SileroDetector:
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._session = session
+        self._spoken = False
         self._quiet_frames = 0
         # One row: the last samples of the frame before, then the frame, as float32 in [-1, 1].
         self._input: NDArray[np.float32] = np.zeros((1, _CONTEXT_SAMPLES + FRAME_SAMPLES), np.float32)
@@ -86,7 +87,8 @@ class SileroDetector:
         spoken, self._h, self._c = self._session.run(None, {"input": self._input, "h": self._h, "c": self._c})
         probability = float(spoken[0])
         self._quiet_frames = self._quiet_frames + 1 if probability < _QUIET else 0
-        if self._quiet_frames == _QUIET_FRAMES:
+        self._spoken = self._spoken or probability > _LIKELY
+        if self._spoken and self._quiet_frames == _QUIET_FRAMES:
             self._h, self._c = np.zeros_like(self._h), np.zeros_like(self._c)
-            self._quiet_frames = 0
+            self._spoken = False
         return probability
