@@ -168,7 +168,7 @@ async def test_a_slow_reader_has_the_time_that_a_long_meeting_takes_it(
     monkeypatch.setattr(api.captions, "_PATIENCE", 0.3)
     meeting = await served.meeting()
     running = await served.house.meetings.of(meeting)
-    running.feed.publish({"type": "caption", "meeting": meeting, "committed": "x" * 16_000_000}, "long")
+    await say(served, meeting, caption("x" * 8_000_000, final=False))
     with stuck_reader(served, f"/api/v1/meetings/{meeting}/{way}?token={served.token(meeting)}"):
         async with asyncio.timeout(20):
             while not running.feed.readers:  # noqa: ASYNC110
