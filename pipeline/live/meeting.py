@@ -84,7 +84,8 @@ class MeetingCaptioner:
             self._tell_languages(line)
 
     def speech_started(self, track: TrackId, at: float) -> None:
-        self._lines[track].captioner.speech_started(at)
+        line = self._active[track] = self._lines[track]  # also where it was closed before
+        line.captioner.speech_started(at)
 
     def audio_until(self, track: TrackId, at: float) -> None:
         self._lines[track].captioner.audio_until(at)
