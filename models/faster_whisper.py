@@ -162,18 +162,15 @@ class WhisperEngine:
         """Rows that one ``generate`` takes: the same lengths of prompt, the same beam."""
         groups: dict[tuple[bool, int, int, int], list[_Row]] = {}
         for row in rows:
-            record = row.window.kind is WindowKind.RECORD
+            record = row.window.kind >= WindowKind.RECORD
             key = (record, self._beam(row.window.kind), len(row.context), len(row.forced))
             groups.setdefault(key, []).append(row)
         return list(groups.values())
 
     def _beam(self, kind: WindowKind) -> int:
-        settings = self.settings
-        return {
-            WindowKind.FINAL: settings.final_beam,
-            WindowKind.LIVE: settings.live_beam,
-            WindowKind.RECORD: settings.record_beam,
-        }[kind]
+        if kind >= WindowKind.RECORD:
+            return self.settings.record_beam
+        return self.settings.final_beam if kind is WindowKind.FINAL else self.settings.live_beam
 
     def _padded(self, duration: float) -> float:
         settings = self.settings
@@ -203,7 +200,7 @@ class WhisperEngine:
                 row.language = max(row.scores, key=lambda pair: pair[1])[0]
 
     def _generate(self, rows: list[_Row], encoded: ctranslate2.StorageView, padded: float) -> None:
-        record = rows[0].window.kind is WindowKind.RECORD
+        record = rows[0].window.kind >= WindowKind.RECORD
         # With timestamps Whisper skips less of a long window (docs/benchmarks.md).
         prompts = [self.tokens.prompt(row.language, row.context, row.forced, timestamps=record) for row in rows]
         length = len(prompts[0])

@@ -10,7 +10,7 @@ from pipeline.domain import Word
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """Thresholds, after Whisper's own (Radford et al. 2022, section 4.5: 0.6, -1 and 2.4; beam search is surer of itself).
+    """Thresholds, after Whisper's own (Radford et al. 2022, section 4.5: 0.6, -1, 2.4); beam search is surer of itself.
 
     ``no_speech`` and ``log_probability`` cut a window when both doubt it, ``no_speech`` alone a loop, and the mean
     log-probability alone under ``hopeless``, where one word alone ("Bonjour !") does not come. ``compression`` is text

@@ -15,7 +15,7 @@ from models.whisper_tokens import WhisperTokens
 from tests.recordings import heard
 
 TABLE = "decoder/embeddings/weight"
-FORCED = " And so my fellow Americans"
+FORCED = " And so my fellow Americans, ask"
 
 
 def _string(text: str) -> bytes:
@@ -143,7 +143,7 @@ def test_forced_text_is_continued_as_the_plain_model_continues_it(
     assert said[: len(forced)] == forced  # read in steps of their own, they are given back with what follows
     continued = tokens.exchanged(exchanged.after_another(tokens.prompt("en", [], []), prompt))
     rest = said[len(forced) :]  # ends earlier where the limit counts what was given back
-    assert len(rest) > 20
+    assert len(rest) > 15
     assert continued[: len(rest)] == rest
 
 
