@@ -15,12 +15,14 @@ from api.logs import set_up_logs
 @pytest.fixture
 def written() -> Iterator[io.StringIO]:
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    ours = logging.getLogger("greffier")
+    handlers, level, our_level = root.handlers[:], root.level, ours.level
     stream = io.StringIO()
     set_up_logs(stream)
     yield stream
     root.handlers[:] = handlers
     root.setLevel(level)
+    ours.setLevel(our_level)
 
 
 @dataclass

@@ -225,7 +225,7 @@ async def test_a_meeting_without_tracks_ends() -> None:
 async def test_the_session_says_when_it_opens_and_closes_and_no_word_of_what_was_said(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "greffier")
     async with Batcher(engine((ANNE, 0.0, 2.0)), BATCHES) as recognizer:
         await Stage(recognizer).play(opened(ANNE), *talk(ANNE, 0.0, 2.0))
     ours = [record for record in caplog.records if record.name == "greffier.session"]
