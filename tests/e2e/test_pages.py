@@ -148,6 +148,7 @@ def test_the_live_page_is_used_by_keyboard_alone(visitors: Visitors, meetings: M
     press(page, " ")
     expect(page.locator("#notices")).to_contain_text("paused for everybody")
     expect(page.locator("#pause")).to_be_focused()
+    expect(page.locator("#pause")).to_have_attribute("aria-disabled", "false")  # the server has answered
     press(page, " ")
     expect(page.locator("#notices")).to_be_empty()
 
