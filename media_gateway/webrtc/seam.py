@@ -109,7 +109,7 @@ def listen_on_loopback(transceiver: RTCRtpTransceiver) -> None:
     connection = transceiver.receiver.transport.transport._connection
     gather = connection.get_component_candidates
 
-    async def with_loopback(component: int, addresses: list[str], timeout: int = 5) -> Any:  # noqa: ASYNC109
+    async def with_loopback(component: int, addresses: list[str], timeout: int = 5) -> Any:  # noqa: ASYNC109 - aioice's own signature
         return await gather(component, [*addresses, LOOPBACK], timeout)
 
     vars(connection)["get_component_candidates"] = with_loopback

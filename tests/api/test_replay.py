@@ -83,10 +83,12 @@ def play(replay: Replay, batcher: Batcher, meanwhile: Callable[[], object] = lam
     asyncio.run(played())
 
 
-def heard_by(loaded: Recognition, voices: Sequence[Voice], *languages: str) -> tuple[Replay, Watcher]:
+def heard_by(
+    loaded: Recognition, voices: Sequence[Voice], *languages: str, speed: float = 0.0
+) -> tuple[Replay, Watcher]:
     watcher = Watcher()
     batcher = loaded.batcher()
-    replay = Replay(voices, loaded.captioner(languages), batcher, speech_detectors(), watcher, speed=0.0)
+    replay = Replay(voices, loaded.captioner(languages), batcher, speech_detectors(), watcher, speed=speed)
     play(replay, batcher)
     check_laws(watcher)
     return replay, watcher
@@ -263,6 +265,7 @@ def test_a_track_that_stops_mid_word_keeps_what_was_said_and_disturbs_no_other(
         return LossyTap(tap, Losses(stop_at=6.1, closes=closes)) if path.name == JFK else tap
 
     monkeypatch.setattr(replay_module, "FileTap", stopping)
-    _, watcher = heard_by(loaded, voices_of([recorded(JFK), recorded(QUILTER)]), "en")
-    assert "america" in watcher.text(JFK).lower()
+    # In real time: as fast as it goes, how much each window hears depends on the machine.
+    _, watcher = heard_by(loaded, voices_of([recorded(JFK), recorded(QUILTER)]), "en", speed=1.0)
+    assert "american" in watcher.text(JFK).lower()
     assert errors(QUILTER, watcher.text(QUILTER), "en") <= 0.3
