@@ -11,6 +11,7 @@
     ├── ModelUnavailable        weights are missing, incomplete or not what they claim to be
     ├── RecognitionFailed       the recogniser failed on a window
     │   └── RecognitionStalled  the recogniser did not answer in time
+    ├── GatewayFailed           an SFU cannot be reached, or refuses
     └── StorageFailed           what is kept cannot be read or written: say which setting names it
         └── StorageFull         there is no room left to write
 
@@ -60,6 +61,10 @@ class RecognitionFailed(GreffierError):
 
 class RecognitionStalled(RecognitionFailed):
     pass
+
+
+class GatewayFailed(GreffierError):
+    retryable = True
 
 
 class StorageFailed(GreffierError):
