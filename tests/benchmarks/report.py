@@ -10,23 +10,18 @@ from pathlib import Path
 
 import psutil
 
-from tests.benchmarks.corpus import cache_folder
 from tests.benchmarks.scenarios import Row
 from tests.benchmarks.targets import LATENCY, TARGETS, Results, shown
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGE, PLOT = DOCS / "benchmarks.md", DOCS / "benchmarks.png"
+PAGE, PLOT, KEPT = DOCS / "benchmarks.md", DOCS / "benchmarks.png", DOCS / "benchmarks.json"
 PACKAGES = ("ctranslate2", "faster-whisper", "onnxruntime", "jiwer", "whisper-normalizer", "num2words")
 TALKER_ROWS = ("talkers-1", "local-agreement-1", "talkers-4", "talkers-8", "overload-16")
 
 
-def results_path() -> Path:
-    return cache_folder() / "results.json"
-
-
 def load_results() -> dict[str, dict]:
-    path = results_path()
-    results: dict[str, dict] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    """Every row that was measured, on whichever machine, by its name."""
+    results: dict[str, dict] = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.is_file() else {}
     return results
 
 
@@ -34,10 +29,11 @@ def keep(rows: Iterable[Row], scenario: str = "") -> dict[str, dict]:
     """Adds rows to what earlier runs measured; a row that is measured again replaces itself."""
     results, at = load_results(), time.strftime("%Y-%m-%d %H:%M")
     for row in rows:
-        results[row.name] = {"command": row.command, "figures": row.figures, "at": at, "scenario": scenario}
-    part = results_path().with_suffix(".part")
-    part.write_text(json.dumps(results, indent=1), encoding="utf-8")
-    part.replace(results_path())
+        kept = {"command": row.command, "figures": row.figures, "at": at, "scenario": scenario}
+        results[row.name] = kept | {"machine": row.machine or machine()}
+    part = KEPT.with_suffix(".part")
+    part.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    part.replace(KEPT)
     return results
 
 
@@ -57,11 +53,19 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB; Python {platform.python_version()}, {packages}."
 
 
+def machines(results: Results) -> str:
+    """Each machine with the days on which rows were measured there; figures of one machine may be compared."""
+    days: dict[str, set[str]] = {}
+    for row in results.values():
+        days.setdefault(row.get("machine", ""), set()).add(row["at"].split()[0])
+    return "\n".join(f"- {', '.join(sorted(on))}: {name}" for name, on in days.items())
+
+
 def write_page(results: Results) -> None:
     """Renders every generated part of the page."""
     derive(results)
     parts = {
-        "machine": machine(),
+        "machine": machines(results),
         "targets": targets_table(results),
         "talkers": talkers_table(results),
         "words": words_table(results),

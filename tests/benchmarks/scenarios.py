@@ -35,9 +35,12 @@ NOISY_SECONDS, NOISY_COUNT = 60.0, 200
 
 @dataclass(frozen=True, slots=True)
 class Row:
+    """``machine`` names another machine than this one, where the figures come from there."""
+
     name: str
     command: str
     figures: Figures
+    machine: str = ""
 
 
 @dataclass(frozen=True, slots=True)
