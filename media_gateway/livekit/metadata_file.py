@@ -1,0 +1,162 @@
+"""The metadata of one recording: who was there, when they spoke, what they wrote; the file that names its speakers.
+
+La Suite Meet's summary reads it, as Meet's own collector writes it (its src/agents/metadata_collector.py)::
+
+    {"events": [{"participant_id": "…", "type": "speech_start", "timestamp": "2026-03-17T15:30:33.250000+00:00",
+                 "data": null}, …],
+     "participants": [{"participantId": "…", "name": "…"}, …]}
+
+Events are in order of time; ``data`` holds the text of a chat message, and is null in all others. Participants are
+called by their LiveKit identity. Pure: times are given, in seconds since 1970.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+
+from pipeline.errors import InvalidInput
+
+MOST_EVENTS = 200_000
+"""Of one recording; after them only the ends of what has begun are noted. Fifty people who talk all the time need a day
+for so many."""
+MOST_TEXT = 10_000_000
+"""Characters of chat of one recording; messages beyond them are not noted."""
+
+
+class EventKind(Enum):
+    CONNECTED = "participant_connected"
+    DISCONNECTED = "participant_disconnected"
+    SPEECH_START = "speech_start"
+    SPEECH_END = "speech_end"
+    CHAT = "chat_received"
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataEvent:
+    """``data`` is the text of a chat message."""
+
+    participant: str
+    kind: EventKind
+    at: float
+    data: str | None = None
+
+
+class RecordingMetadata:
+    """What is known of one recording so far. Every state of it can be written, and gone on with after it was read."""
+
+    def __init__(self, events: Iterable[MetadataEvent] = (), names: Iterable[tuple[str, str]] = ()) -> None:
+        self._events: list[MetadataEvent] = []
+        self._names = dict(names)
+        self._present: set[str] = set()
+        self._speaking: dict[str, float] = {}
+        self._text = 0
+        for event in events:
+            self._note(event)
+
+    @property
+    def events(self) -> list[MetadataEvent]:
+        """In order of time."""
+        return sorted(self._events, key=lambda event: event.at)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The newest name of everybody who was ever there, by identity."""
+        return dict(self._names)
+
+    @property
+    def present(self) -> frozenset[str]:
+        """Who is there now."""
+        return frozenset(self._present)
+
+    @property
+    def speaking(self) -> frozenset[str]:
+        return frozenset(self._speaking)
+
+    def connected(self, participant: str, name: str, at: float) -> None:
+        """Also when told again of somebody who is there."""
+        self._names[participant] = name
+        if participant not in self._present:
+            self._note(MetadataEvent(participant, EventKind.CONNECTED, at))
+
+    def renamed(self, participant: str, name: str) -> None:
+        """The file knows one name of each participant, the last."""
+        if participant in self._names:
+            self._names[participant] = name
+
+    def disconnected(self, participant: str, at: float) -> None:
+        """Ends what they say, too; does nothing when they are not there."""
+        self.speech_ended(participant, at)
+        if participant in self._present:
+            self._note(MetadataEvent(participant, EventKind.DISCONNECTED, at))
+
+    def speech_started(self, participant: str, at: float) -> None:
+        if participant not in self._speaking:
+            self._note(MetadataEvent(participant, EventKind.SPEECH_START, at))
+
+    def speech_ended(self, participant: str, at: float) -> None:
+        """Does nothing when no speech of theirs is under way: whoever reads the file pairs starts with ends."""
+        if participant in self._speaking:
+            self._note(MetadataEvent(participant, EventKind.SPEECH_END, max(at, self._speaking[participant])))
+
+    def wrote(self, participant: str, text: str, at: float) -> None:
+        if self._text + len(text) <= MOST_TEXT:
+            self._note(MetadataEvent(participant, EventKind.CHAT, at, text))
+
+    def written(self, at: float) -> bytes:
+        """The file as it stands at ``at``: speech under way ends there, so that it counts if nothing follows."""
+        cut = [
+            MetadataEvent(participant, EventKind.SPEECH_END, max(at, start))
+            for participant, start in self._speaking.items()
+        ]
+        events = sorted([*self._events, *cut], key=lambda event: event.at)
+        content = {
+            "events": [_shape(event) for event in events],
+            "participants": [{"participantId": identity, "name": name} for identity, name in self._names.items()],
+        }
+        return json.dumps(content, indent=2, ensure_ascii=False).encode()
+
+    def _note(self, event: MetadataEvent) -> None:
+        ends = event.kind in {EventKind.DISCONNECTED, EventKind.SPEECH_END}
+        if len(self._events) >= MOST_EVENTS and not ends:
+            return
+        self._events.append(event)
+        match event.kind:
+            case EventKind.CONNECTED:
+                self._present.add(event.participant)
+            case EventKind.DISCONNECTED:
+                self._present.discard(event.participant)
+            case EventKind.SPEECH_START:
+                self._speaking[event.participant] = event.at
+            case EventKind.SPEECH_END:
+                self._speaking.pop(event.participant, None)
+            case EventKind.CHAT:
+                self._text += len(event.data or "")
+
+
+def read_metadata(content: bytes) -> RecordingMetadata:
+    """What ``written`` gave, or Meet's own collector. Raises ``InvalidInput`` for anything else."""
+    try:
+        found = json.loads(content)
+        names = [(str(each["participantId"]), str(each["name"])) for each in found["participants"]]
+        events = [_event(each) for each in found["events"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidInput("this is no metadata of a recording: it has no events and participants") from error
+    return RecordingMetadata(events, names)
+
+
+def _shape(event: MetadataEvent) -> dict[str, str | None]:
+    return {
+        "participant_id": event.participant,
+        "type": event.kind.value,
+        "timestamp": datetime.fromtimestamp(event.at, UTC).isoformat(timespec="microseconds"),
+        "data": event.data,
+    }
+
+
+def _event(shape: dict[str, str | None]) -> MetadataEvent:
+    moment = datetime.fromisoformat(str(shape["timestamp"]))
+    if moment.tzinfo is None:
+        raise ValueError("a time without its zone")
+    return MetadataEvent(str(shape["participant_id"]), EventKind(shape["type"]), moment.timestamp(), shape.get("data"))
