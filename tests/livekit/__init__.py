@@ -1,0 +1,1 @@
+"""Greffier in rooms of a real livekit-server."""
