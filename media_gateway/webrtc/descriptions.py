@@ -6,12 +6,17 @@ SDP is RFC 8866, WHIP RFC 9725, trickle ICE by SDP fragments RFC 8840.
 import re
 from dataclasses import dataclass
 
+from aiortc import RTCRtpCodecCapability
+from aiortc.exceptions import InternalError, InvalidStateError, OperationError
 from aiortc.sdp import MediaDescription, SessionDescription, candidate_from_sdp
 
 from pipeline.errors import InvalidInput
 
 LONGEST_OFFER = 64 * 1024
 """Characters; browsers send some 2 to 6 thousand."""
+OPUS = RTCRtpCodecCapability(mimeType="audio/opus", clockRate=48_000, channels=2)
+UNUSABLE = (ValueError, KeyError, AssertionError, AttributeError, InternalError, InvalidStateError, OperationError)
+"""What aiortc raises for a description that it cannot use."""
 _FMTP = "minptime=10;useinbandfec=1;stereo=0"
 """What we ask of Opus: copies against loss, one channel (RFC 7587, section 6.1)."""
 _MALFORMED = (ValueError, IndexError, KeyError, AssertionError, AttributeError, TypeError, StopIteration)

@@ -5,29 +5,17 @@ import logging
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from aiortc import (
-    RTCBundlePolicy,
-    RTCConfiguration,
-    RTCDataChannel,
-    RTCIceServer,
-    RTCPeerConnection,
-    RTCRtpCodecCapability,
-    RTCSessionDescription,
-)
-from aiortc.exceptions import InternalError, InvalidStateError, OperationError
-from aiortc.rtcicetransport import parse_stun_turn_uri
+from aiortc import RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from aiortc.sdp import candidate_from_sdp
 
-from media_gateway.jitter import JitterBuffer
-from media_gateway.opus import OpusDecoder
-from media_gateway.outlet import Outlet
 from media_gateway.webrtc import seam
 from media_gateway.webrtc.channels import SERVED, ReadCaptions
-from media_gateway.webrtc.descriptions import Offer, check_offer, finished_answer, read_fragment
+from media_gateway.webrtc.descriptions import OPUS, UNUSABLE, Offer, check_offer, finished_answer, read_fragment
+from media_gateway.webrtc.hearing import Hearing
+from media_gateway.webrtc.ice import IceServer, configuration_with
 from pipeline.domain import MeetingId, ParticipantId, Track
-from pipeline.errors import InvalidInput, InvalidSetting, TooMany
+from pipeline.errors import InvalidInput, TooMany
 from pipeline.ports import AudioSource
 
 logger = logging.getLogger(__name__)
@@ -40,8 +28,6 @@ CONNECT_SECONDS = 20.0
 """A session whose connection does not come up in this time is closed."""
 _MOST = 4
 """Sessions of one participant in one meeting: some tabs and devices, not the whole machine."""
-_OPUS = RTCRtpCodecCapability(mimeType="audio/opus", clockRate=48_000, channels=2)
-_REFUSED = (ValueError, KeyError, AssertionError, AttributeError, InternalError, InvalidStateError, OperationError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +41,6 @@ class PeerHooks:
     captions: ReadCaptions
 
 
-class IceServer(Protocol):
-    """A STUN or TURN server (RFC 7064, RFC 7065)."""
-
-    @property
-    def url(self) -> str: ...
-
-    @property
-    def username(self) -> str | None: ...
-
-    @property
-    def credential(self) -> str | None: ...
-
-
 class WhipPeer:
     """One session. ``answer`` is the SDP answer, ``etag`` names its ICE session; ``source`` ends when it does."""
 
@@ -79,10 +52,7 @@ class WhipPeer:
         self._connection = connection
         self._username = offer.username
         self.hooks = hooks
-        self._jitter = JitterBuffer(hooks.track.id, OpusDecoder())
-        self._outlet = Outlet(hooks.track, hooks.now)
-        self._ssrc: int | None = None
-        self._deaf = False
+        self._hearing = Hearing(hooks.track, hooks.now, hooks.listening)
         self._channels: set[asyncio.Task[None]] = set()
         self._served: set[str] = set()  # labels: one channel each
         self._taking: asyncio.Task[None] | None = None
@@ -92,17 +62,17 @@ class WhipPeer:
 
     @property
     def source(self) -> AudioSource:
-        return self._outlet
+        return self._hearing.source
 
     @property
     def ended(self) -> bool:
-        return self._outlet.closed
+        return self._hearing.closed
 
     async def negotiate(self, offer: Offer, *, loopback: bool) -> None:
         """Answers the offer; raises ``InvalidInput`` when it cannot be."""
         transceiver = self._connection.addTransceiver("audio", direction="recvonly")
-        transceiver.setCodecPreferences([_OPUS])
-        self._receiver = seam.give_packets(transceiver, self._heard)
+        transceiver.setCodecPreferences([OPUS])
+        self._receiver = seam.give_packets(transceiver, self._hearing.packet)
         if loopback:
             seam.listen_on_loopback(transceiver)
         self._connection.on("datachannel", self._opened)
@@ -111,7 +81,7 @@ class WhipPeer:
             await self._connection.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
             seam.be_passive(transceiver)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
-        except _REFUSED as error:
+        except UNUSABLE as error:
             raise InvalidInput("the offer cannot be answered: it asks for what is not spoken here") from error
         self.answer = finished_answer(self._connection.localDescription.sdp)
 
@@ -147,9 +117,8 @@ class WhipPeer:
         return self._closing
 
     async def _close(self) -> None:
-        self._outlet.put(self._jitter.finish())
-        self._outlet.close()
-        self._log_totals()
+        self._hearing.close()
+        logger.info("whip.closed", extra=self._hearing.totals())
         for task in self._channels:
             task.cancel()
         await self._connection.close()
@@ -157,37 +126,11 @@ class WhipPeer:
             await asyncio.wait([self._taking], timeout=_LAST_SOUND_SECONDS)
             self._taking.cancel()
 
-    def _log_totals(self) -> None:
-        counts = self._jitter.counts
-        totals = {
-            "packets": counts.packets,
-            "late": counts.late,
-            "concealed_seconds": round(counts.concealed, 2),
-            "lost_seconds": round(counts.lost, 2),
-        }
-        logger.info("whip.closed", extra=totals)
-
     async def tick(self, *, report: bool) -> None:
         """Ten times a second: gives what waits for packets that do not come, and ``report`` tells the sender."""
-        if self._ssrc is not None and not self.ended:
-            self._outlet.put(self._jitter.flush(self.hooks.now()))
+        self._hearing.tick()
         if report and self._receiver is not None:
             await self._receiver.report()
-
-    def _heard(self, ssrc: int, sequence: int, timestamp: int, payload: bytes) -> None:
-        if self.ended:
-            return
-        if not self.hooks.listening():
-            if not self._deaf:
-                self._deaf = True
-                self._outlet.put(self._jitter.pass_over())
-            return
-        self._deaf = False
-        if ssrc != self._ssrc:
-            if self._ssrc is not None:
-                self._outlet.put(self._jitter.restart())
-            self._ssrc = ssrc
-        self._outlet.put(self._jitter.push(sequence, timestamp, payload, self.hooks.now()))
 
     def _opened(self, channel: RTCDataChannel) -> None:
         serve = SERVED.get(channel.label)
@@ -212,10 +155,7 @@ class WhipPeers:
     """
 
     def __init__(self, ice_servers: Sequence[IceServer] = (), *, loopback: bool = False) -> None:
-        for server in ice_servers:
-            _check_address(server.url)
-        servers = [RTCIceServer(each.url, each.username, each.credential) for each in ice_servers]
-        self._configuration = RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        self._configuration = configuration_with(ice_servers)
         self._loopback = loopback
         self._peers: dict[str, WhipPeer] = {}
         self._leaving: set[asyncio.Task[None]] = set()
@@ -289,12 +229,3 @@ class WhipPeers:
         leaving = peer.end()
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
-
-
-def _check_address(url: str) -> None:
-    try:
-        parse_stun_turn_uri(url)
-    except ValueError as error:
-        raise InvalidSetting(
-            f"no ICE server has the address {url}: write stun:host:port or turn:host:port?transport=udp"
-        ) from error
