@@ -250,6 +250,15 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Presence:
+    """A time in which a participant was there, in meeting time; ``left`` is None while it lasts."""
+
+    participant: ParticipantId
+    joined: float
+    left: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """Consecutive segments of one speaker."""
 

@@ -13,6 +13,7 @@ from pipeline.domain import (
     Participant,
     ParticipantId,
     Pause,
+    Presence,
     RecordingId,
     RecordingJob,
     RecordText,
@@ -115,6 +116,9 @@ class MeetingStore(TranscriptStore, Protocol):
     async def keep_pause(self, pause: Pause) -> None:
         """Keep a pause, in place of what was kept of one with the same start."""
 
+    async def keep_presences(self, presences: Sequence[Presence]) -> None:
+        """Keep each in place of what was kept of one of its participant that began when it did."""
+
 
 class ObjectStore(Protocol):
     """Keeps files under keys such as ``meetings/<id>/audio/<track>.ogg``; ``InvalidInput`` for a key that is none."""
@@ -194,6 +198,38 @@ class Participants(Protocol):
     async def participants(self, meeting: MeetingId) -> list[Participant]: ...
 
 
+class Presences(Protocol):
+    """Who was there when."""
+
+    async def presences(self, meeting: MeetingId) -> list[Presence]:
+        """In the order in which they began. Raises ``NotFound``."""
+
+
+class RoomMeetings(Protocol):
+    """Which meetings took place in which room of which SFU (``provider``). Raises ``StorageFull``."""
+
+    async def open_meeting_of_room(self, provider: str, room: str) -> Meeting | None:
+        """The newest that is not over."""
+
+    async def create_room_meeting(self, provider: str, room: str, meeting: Meeting) -> None:
+        """Raises ``InvalidInput`` when its id is taken."""
+
+    async def rooms_of(self, meeting: MeetingId) -> tuple[str, str] | None:
+        """Provider and room; None for a meeting that took place in no SFU. Raises ``NotFound``."""
+
+
+class LinkedRecordings(Protocol):
+    """Which room, and which meeting in it, a recording that an SFU made is of. Raises ``StorageFull``."""
+
+    async def link_recording(
+        self, recording: str, provider: str, room: str, meeting: MeetingId | None, at: float
+    ) -> None:
+        """In place of an earlier link of the recording; ``at`` is wall clock. Raises ``NotFound`` for the meeting."""
+
+    async def linked_recording(self, recording: str) -> tuple[str, MeetingId | None] | None:
+        """Room and meeting; None for a recording that was never linked, or whose meeting was deleted."""
+
+
 class Tracks(Protocol):
     """What a new track of a participant is called and spoken in."""
 
@@ -225,11 +261,27 @@ class Recovery(Protocol):
     """What a killed process left behind."""
 
     async def close_unfinished(self) -> Sequence[MeetingId]:
-        """Makes finals of utterances that have none, from their committed words; their meetings, now marked cut."""
+        """Makes finals of utterances that have none, from their committed words, and ends the presences that last.
+
+        The meetings with such utterances, now marked cut.
+        """
 
 
-class KeptMeetings(Meetings, MeetingList, Participants, Tracks, Numbers, Transcripts, Recovery, Protocol):
+class KeptMeetings(Meetings, MeetingList, Participants, Presences, Tracks, Numbers, Transcripts, Recovery, Protocol):
     """All that running meetings need of the store."""
+
+
+class Leases(Protocol):
+    """Says who of several processes may do something, by a key; a lease that is not renewed ends by itself."""
+
+    async def acquire(self, key: str, seconds: float) -> bool:
+        """Takes the lease of ``key`` for so long; False while somebody else holds it."""
+
+    async def renew(self, key: str, seconds: float) -> bool:
+        """Holds it for ``seconds`` from now on; False when it is not held any more, and then it is not taken."""
+
+    async def release(self, key: str) -> None:
+        """Lets go of it; does nothing when it is not held."""
 
 
 class RecordedSound(Protocol):

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from pipeline.domain import Caption, Gap, Pause, RecordText, UtteranceId
+from pipeline.domain import Caption, Gap, ParticipantId, Pause, Presence, RecordText, UtteranceId
 from pipeline.ports import MeetingStore
 
 _log = logging.getLogger("greffier.store")
@@ -24,8 +24,8 @@ class Keeping:
 
     Where the store fails, the meeting goes on: a final that is not kept is not ``kept`` yet, is shown as unfinished,
     tried again at every ``flush`` and given to ``announce`` once the store has it. None is dropped: each is a few
-    hundred bytes that the feed holds anyway. Record texts, gaps, pauses and the end wait too, the newest 1,000 of them,
-    the oldest dropped: their speech still has its caption text.
+    hundred bytes that the feed holds anyway; no presence either. Record texts, gaps, pauses and the end wait too, the
+    newest 1,000 of them, the oldest dropped: their speech still has its caption text.
     """
 
     store: MeetingStore
@@ -36,6 +36,7 @@ class Keeping:
     _changed: set[UtteranceId] = field(default_factory=set)
     _unkept: dict[UtteranceId, Caption] = field(default_factory=dict)
     _later: deque[Callable[[], Awaitable[None]]] = field(default_factory=lambda: deque(maxlen=_LATER))
+    _presences: dict[tuple[ParticipantId, float], Presence] = field(default_factory=dict)
     _forced: set[UtteranceId] = field(default_factory=set)
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -63,6 +64,10 @@ class Keeping:
     async def keep_pause(self, pause: Pause) -> None:
         await self.do(partial(self.store.keep_pause, pause))
 
+    def keep_presence(self, presence: Presence) -> None:
+        """At the next ``flush``, with all that changed until then."""
+        self._presences[presence.participant, presence.joined] = presence
+
     async def do(self, act: Callable[[], Awaitable[None]]) -> None:
         """Does ``act`` now, or at a later ``flush`` where the store fails; ``act`` may be done twice."""
         if self.failing or not await self._tried(act):
@@ -84,6 +89,7 @@ class Keeping:
         async with self._writing:
             slow_at = asyncio.get_running_loop().time() + _SLOW
             await self._keep_open()
+            await self._keep_presences()
             for caption in list(self._unkept.values())[:_AT_ONCE]:
                 if asyncio.get_running_loop().time() > slow_at:
                     break
@@ -119,13 +125,20 @@ class Keeping:
     @property
     def waiting(self) -> bool:
         """Whether something is still to be kept."""
-        return bool(self._unkept or self._later)
+        return bool(self._unkept or self._later or self._presences)
 
     async def _keep_open(self) -> None:
         changed = [self._open[name] for name in self._changed]
         self._changed.clear()
         if changed and not await self._tried(partial(self.store.keep_open, changed)):
             self._changed |= {caption.utterance for caption in changed if caption.utterance in self._open}
+
+    async def _keep_presences(self) -> None:
+        changed = dict(self._presences)
+        if changed and await self._tried(partial(self.store.keep_presences, tuple(changed.values()))):
+            for key, presence in changed.items():
+                if self._presences[key] is presence:  # else it changed meanwhile
+                    del self._presences[key]
 
     async def _do_again(self, act: Callable[[], Awaitable[None]]) -> None:
         """It waits until it is done, also when this is cancelled."""

@@ -2,10 +2,9 @@
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 
@@ -25,6 +24,8 @@ from pipeline.ports import AudioSource, EventFeed
 from pipeline.running.equipment import Equipment
 from pipeline.running.keeping import Keeping
 from pipeline.running.notices import Watch
+from pipeline.running.past import Past
+from pipeline.running.presence import Attendance
 from pipeline.running.telling import Telling
 from pipeline.running.voices import Voices
 from pipeline.session import Session
@@ -46,21 +47,6 @@ class _State(Enum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
-    """What is known of a meeting when a session of it starts.
-
-    ``first`` is the first number of its feed; ``cut`` says that the session before was not ended in order.
-    """
-
-    first: int
-    finals: Sequence[Caption] = ()
-    participants: Sequence[Participant] = ()
-    pauses: Sequence[Pause] = ()
-    languages: Mapping[ParticipantId, tuple[str, ...]] = field(default_factory=dict)
-    cut: bool = False
-
-
 class RunningMeeting:
     """One session of one meeting: its sources, its captions, who is there. Belongs to one event loop.
 
@@ -73,22 +59,20 @@ class RunningMeeting:
         self.meeting = meeting
         self.feed: EventFeed = equipment.new_feed(past.first)
         self._equipment = equipment
-        self._clock = _meeting_clock(equipment, meeting, past)
+        self._clock = past.clock(meeting, equipment.wall, equipment.steady)
         self._state = _State.RUNNING
         self._ending = asyncio.Lock()
         people = {participant.id: participant for participant in past.participants}
         self._telling = Telling(meeting, self.feed, self.now, people)
-        self._declared = dict(past.languages)
-        self._chosen: dict[ParticipantId, tuple[str, ...]] = {}
         self._pause = past.pauses[-1] if past.pauses and past.pauses[-1].end is None else None
         self._reserved_until = past.first + RESERVED + len(past.finals)
-        self._present: Counter[ParticipantId] = Counter()
         self._occupied_at = equipment.steady()
         self._bus = equipment.new_bus()
         self._memory = equipment.new_memory()
         self._keeper = equipment.new_keeper(meeting.id) if equipment.new_keeper and meeting.keep_audio else None
         self._voices = Voices(self._bus, equipment.new_detector, self._keeper, hears=self._pause is None)
         self._keeping = Keeping(equipment.store.for_meeting(meeting.id), self._telling.kept_late)
+        self._attendance = Attendance(meeting.id, equipment.store, self._telling, self._keeping, dict(past.languages))
         self._told_not_kept = False
         self._watch = Watch()
         self._core = equipment.new_captioner(meeting.languages, meeting.glossary)
@@ -139,18 +123,31 @@ class RunningMeeting:
 
     @property
     def empty_for(self) -> float:
-        """Seconds without any source or reader, as far as it was asked for; whoever counts asks often."""
+        """Seconds without any participant or reader, as far as it was asked for; whoever counts asks often."""
         now = self._equipment.steady()
-        if len(self._voices) or self.feed.readers:
+        if len(self._attendance) or self.feed.readers:
             self._occupied_at = now
         return now - self._occupied_at
 
     def snapshot(self, after: int | None = None) -> Event:
         """What a reader who comes in needs first; its captions are those newer than ``after``, oldest first."""
         state = "ended" if self._state is _State.ENDED else "running"
-        return self._telling.snapshot(after, state, self.paused, lambda participant: self._present[participant] > 0)
+        return self._telling.snapshot(after, state, self.paused, lambda participant: participant in self._attendance)
 
     # --- who is there -----------------------------------------------------------------------------------------
+
+    async def enter(self, participant: Participant, languages: tuple[str, ...] = ()) -> None:
+        """``participant`` is there, whether it ever publishes or not, until it leaves; raises as ``join`` does.
+
+        ``languages``, where there are any, are what it declares to speak from now on.
+        """
+        await self._admit(participant, languages)
+        self._refuse_when_over()
+        self._attendance.come(participant.id)
+
+    async def leave(self, participant: ParticipantId) -> None:
+        """Takes one ``enter`` back: it has left once its tracks have ended, too. Does nothing for who never entered."""
+        self._attendance.go(participant)
 
     async def join(self, participant: Participant, languages: tuple[str, ...] = ()) -> Track:
         """A new track of ``participant``, under an id that this meeting has never had.
@@ -159,36 +156,27 @@ class RunningMeeting:
         meeting ran, else ``languages``, else those it declared, else the meeting's. Raises ``InvalidInput`` for a
         language that the model does not know or when the meeting is over, and what the store raises.
         """
+        known = await self._admit(participant, languages)
+        track = await self._attendance.next_track(participant.id)
+        return Track(track, known, self._attendance.languages(participant.id))
+
+    async def _admit(self, participant: Participant, languages: tuple[str, ...]) -> Participant:
         self._refuse_when_over()
         self._equipment.check_languages(languages)
-        store, people = self._equipment.store, self._telling.people
-        if participant.id not in people:
-            people |= {known.id: known for known in await store.participants(self.meeting.id)}
-            self._declared = await store.languages(self.meeting.id)
-        if participant.id not in people:
-            await store.add_participant(self.meeting.id, participant, languages)
-            people[participant.id] = participant
-        track = await store.next_track(self.meeting.id, participant.id)
-        spoken = self._chosen.get(participant.id) or languages or self._declared.get(participant.id, ())
-        return Track(track, people[participant.id], spoken)
+        return await self._attendance.admit(participant, languages)
 
     async def publish(self, source: AudioSource, track: Track) -> None:
         """Takes the sound of ``source`` as ``track`` until it ends, fails, is cancelled or the meeting is over.
 
-        Raises ``InvalidInput`` when the meeting is over already.
+        Its participant is there for so long. Raises ``InvalidInput`` when the meeting is over already.
         """
         self._refuse_when_over()
-        participant = track.participant.id
-        self._present[participant] += 1
-        if self._present[participant] == 1:
-            self._telling.participant(participant, "joined")
+        self._attendance.come(track.participant.id)
         try:
             await self._voices.pump(source, track)
             await self._hear_out(track)
         finally:
-            self._present[participant] -= 1
-            if not self._present[participant]:
-                self._telling.participant(participant, "left")
+            self._attendance.go(track.participant.id)
 
     async def _hear_out(self, track: Track) -> None:
         """Whoever leaves has left once what they said is final, or after 3 s."""
@@ -198,9 +186,7 @@ class RunningMeeting:
 
     async def rename(self, participant: ParticipantId, name: str) -> None:
         """The name in the store and in events from now on. Raises ``NotFound``."""
-        await self._equipment.store.rename_participant(self.meeting.id, participant, name)
-        self._telling.people[participant] = Participant(participant, name)
-        self._telling.participant(participant, "renamed")
+        await self._attendance.rename(participant, name)
 
     # --- what may change while it runs ------------------------------------------------------------------------
 
@@ -233,7 +219,7 @@ class RunningMeeting:
         """
         self._equipment.check_languages(languages)
         if participant is not None:
-            self._chosen[participant] = languages
+            self._attendance.choose(participant, languages)
         elif languages:
             self.meeting = replace(self.meeting, languages=languages)
         else:
@@ -275,6 +261,7 @@ class RunningMeeting:
                 async with asyncio.timeout_at(deadline - _WRITING):
                     await self._session.captioned.wait()
             self._keeping.finish()
+            self._attendance.close()
             if state is _State.ENDED:
                 self._keep_end()
             with suppress(TimeoutError):
@@ -387,11 +374,3 @@ class _Kept:
     async def keep_gap(self, gap: Gap) -> None:
         await self.keeping.keep_gap(gap)
         self.lost(gap)
-
-
-def _meeting_clock(equipment: Equipment, meeting: Meeting, past: Past) -> Callable[[], float]:
-    """Steady from here on, and never before what the meeting holds, should the wall clock have been set back."""
-    known = [final.words[-1].end for final in past.finals if final.words]
-    known += [pause.end or pause.start for pause in past.pauses]
-    offset = max([0.0, equipment.wall() - meeting.created_at, *known]) - equipment.steady()
-    return lambda: offset + equipment.steady()

@@ -9,7 +9,8 @@ from weakref import WeakValueDictionary
 from pipeline.domain import MeetingId
 from pipeline.errors import InvalidInput
 from pipeline.running.equipment import Equipment
-from pipeline.running.meeting import RESERVED, Past, RunningMeeting
+from pipeline.running.meeting import RESERVED, RunningMeeting
+from pipeline.running.past import Past
 
 _log = logging.getLogger("greffier.meetings")
 
@@ -21,7 +22,7 @@ class RunningMeetings:
     """Sessions start when somebody comes and end with the meeting, or after ``empty_after`` seconds without anybody.
 
     Meetings stay open in the store when the process ends (``close``): the next one goes on with them, and ends those
-    in which something was said and to which nobody comes back for ``empty_after`` seconds.
+    in which somebody was and to which nobody comes back for ``empty_after`` seconds.
     """
 
     equipment: Equipment
@@ -115,11 +116,11 @@ class RunningMeetings:
         return running
 
     async def _find_left(self) -> None:
-        """The open meetings of the process before, in which something was said."""
+        """The open meetings of the process before, in which somebody was."""
         store, before = self.equipment.store, None
         while found := await store.meetings(before=before):
             for meeting in found:
-                if meeting.ended_at is None and await store.finals(meeting.id):
+                if meeting.ended_at is None and (await store.presences(meeting.id) or await store.finals(meeting.id)):
                     self._left[meeting.id] = self.equipment.steady()
             before = found[-1].created_at
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, and_, func, select
 
-from pipeline.domain import Caption, Gap, MeetingId, Pause, RecordText, SegmentId, Transcript
+from pipeline.domain import Caption, Gap, MeetingId, Pause, Presence, RecordText, SegmentId, Transcript
 from pipeline.errors import NotFound
 from pipeline.record.assemble import assemble
 from pipeline.store import tables
@@ -19,6 +19,8 @@ from pipeline.store.rows import (
     gap_row,
     open_row,
     pause_of,
+    presence_of,
+    presence_row,
     record_of,
     record_row,
 )
@@ -55,6 +57,11 @@ def keep_pause(connection: Connection, meeting: MeetingId, pause: Pause) -> None
     put(connection, tables.pauses, {"meeting": meeting, "start": pause.start, "end": pause.end})
 
 
+def keep_presences(connection: Connection, meeting: MeetingId, presences: Sequence[Presence]) -> None:
+    for presence in presences:
+        put(connection, tables.presences, presence_row(meeting, presence))
+
+
 def correct(connection: Connection, meeting: MeetingId, segment: SegmentId, text: str | None) -> None:
     """``text`` in place of what was heard; None takes a correction back."""
     table, finals = tables.corrections, tables.finals
@@ -84,20 +91,43 @@ def unfinished(connection: Connection) -> dict[MeetingId, list[Caption]]:
 
 
 def close_unfinished(connection: Connection) -> list[MeetingId]:
-    """Unfinished utterances become finals of their committed words, and their meetings say that they were cut."""
+    """Unfinished utterances become finals of their committed words, and their meetings say that they were cut.
+
+    Whoever was still there left at the last moment that is known of the meeting.
+    """
     cut = unfinished(connection)
     for meeting, captions in cut.items():
         for caption in captions:
             keep_final(connection, meeting, replace(caption, revision=caption.revision + 1, final=True))
     table = tables.meetings
     connection.execute(table.update().where(table.c.id.in_(cut)).values(cut=True))
+    _end_presences(connection)
     return list(cut)
+
+
+def _end_presences(connection: Connection) -> None:
+    table = tables.presences
+    lasting = select(table.c.meeting, func.max(table.c.joined)).where(table.c.left.is_(None)).group_by(table.c.meeting)
+    for meeting, joined in connection.execute(lasting).all():
+        known = [joined, *(final.words[-1].end for final in finals(connection, meeting) if final.words)]
+        known += [pause.end or pause.start for pause in pauses(connection, meeting)]
+        known += [presence.left for presence in presences(connection, meeting) if presence.left is not None]
+        ended = table.update().where(table.c.meeting == meeting, table.c.left.is_(None))
+        connection.execute(ended.values(left=max(known)))
 
 
 def pauses(connection: Connection, meeting: MeetingId) -> list[Pause]:
     table = tables.pauses
     wanted = select(table).where(table.c.meeting == meeting).order_by(table.c.start)
     return [pause_of(row) for row in connection.execute(wanted)]
+
+
+def presences(connection: Connection, meeting: MeetingId) -> list[Presence]:
+    """In the order in which they began."""
+    meeting_named(connection, meeting)
+    table = tables.presences
+    wanted = select(table).where(table.c.meeting == meeting).order_by(table.c.joined, table.c.participant)
+    return [presence_of(row) for row in connection.execute(wanted)]
 
 
 def transcript(connection: Connection, meeting: MeetingId) -> Transcript:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from pipeline.domain import Caption, Gap, Pause, RecordText, UtteranceId
+from pipeline.domain import Caption, Gap, ParticipantId, Pause, Presence, RecordText, UtteranceId
 
 
 @dataclass(slots=True)
@@ -18,6 +18,7 @@ class MemoryTranscriptStore:
     gaps: list[Gap] = field(default_factory=list)
     unfinished: dict[UtteranceId, Caption] = field(default_factory=dict)
     pauses: dict[float, Pause] = field(default_factory=dict)
+    presences: dict[tuple[ParticipantId, float], Presence] = field(default_factory=dict)
 
     async def keep_final(self, caption: Caption) -> None:
         self.finals.setdefault(caption.utterance, caption)
@@ -36,3 +37,7 @@ class MemoryTranscriptStore:
 
     async def keep_pause(self, pause: Pause) -> None:
         self.pauses[pause.start] = pause
+
+    async def keep_presences(self, presences: Sequence[Presence]) -> None:
+        for presence in presences:
+            self.presences[presence.participant, presence.joined] = presence

@@ -16,6 +16,7 @@ from pipeline.domain import (
     Participant,
     ParticipantId,
     Pause,
+    Presence,
     RecordingId,
     RecordingJob,
     RecordingState,
@@ -136,6 +137,19 @@ def gap_of(row: Row[Any]) -> Gap:
 
 def pause_of(row: Row[Any]) -> Pause:
     return Pause(row.start, row.end)
+
+
+def presence_row(meeting: MeetingId, presence: Presence) -> Values:
+    return {
+        "meeting": meeting,
+        "participant": presence.participant,
+        "joined": presence.joined,
+        "left": presence.left,
+    }
+
+
+def presence_of(row: Row[Any]) -> Presence:
+    return Presence(ParticipantId(row.participant), row.joined, row.left)
 
 
 def recording_row(job: RecordingJob) -> Values:

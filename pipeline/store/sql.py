@@ -19,6 +19,7 @@ from pipeline.domain import (
     Participant,
     ParticipantId,
     Pause,
+    Presence,
     RecordingId,
     RecordingJob,
     RecordText,
@@ -27,7 +28,7 @@ from pipeline.domain import (
     Transcript,
 )
 from pipeline.store import captions as spoken
-from pipeline.store import lists, meetings
+from pipeline.store import lists, meetings, rooms
 from pipeline.store.database import CONNECTIONS, change_nothing, failure, open_database
 from pipeline.store.writer import Writer
 
@@ -121,6 +122,34 @@ class SqlStore:
         """Whose track each is, in the order in which they were opened."""
         return await self._read(meetings.tracks, meeting)
 
+    async def presences(self, meeting: MeetingId) -> list[Presence]:
+        """Who was there when, in the order in which they came."""
+        return await self._read(spoken.presences, meeting)
+
+    # rooms of SFUs
+
+    async def open_meeting_of_room(self, provider: str, room: str) -> Meeting | None:
+        """The newest meeting in that room that is not over."""
+        return await self._read(rooms.open_meeting_of_room, provider, room)
+
+    async def create_room_meeting(self, provider: str, room: str, meeting: Meeting) -> None:
+        """Raises ``InvalidInput`` when its id is taken."""
+        await self._write(rooms.create_room_meeting, provider, room, meeting)
+
+    async def rooms_of(self, meeting: MeetingId) -> tuple[str, str] | None:
+        """Provider and room; None for a meeting that took place in no SFU."""
+        return await self._read(rooms.rooms_of, meeting)
+
+    async def link_recording(
+        self, recording: str, provider: str, room: str, meeting: MeetingId | None, at: float
+    ) -> None:
+        """Which room and meeting a recording of an SFU is of, in place of what was kept; ``at`` is wall clock."""
+        await self._write(rooms.link_recording, recording, provider, room, meeting, at)
+
+    async def linked_recording(self, recording: str) -> tuple[str, MeetingId | None] | None:
+        """Room and meeting; None for a recording that was never linked, or whose meeting was deleted."""
+        return await self._read(rooms.linked_recording, recording)
+
     # what was said
 
     def for_meeting(self, meeting: MeetingId) -> "MeetingShelf":
@@ -148,7 +177,8 @@ class SqlStore:
     async def close_unfinished(self) -> list[MeetingId]:
         """Make finals of unfinished utterances and mark their meetings as cut; the meetings concerned.
 
-        For a start after a kill: no session may be running.
+        Whoever was still there then left at the last moment that is known of the meeting. For a start after a kill: no
+        session may be running.
         """
         return await self._write(spoken.close_unfinished)
 
@@ -231,6 +261,9 @@ class MeetingShelf:
 
     async def keep_pause(self, pause: Pause) -> None:
         await self._keep(spoken.keep_pause, pause)
+
+    async def keep_presences(self, presences: Sequence[Presence]) -> None:
+        await self._keep(spoken.keep_presences, tuple(presences))
 
     async def _keep(self, statement: Callable[[Connection, MeetingId, Result], None], kept: Result) -> None:
         try:

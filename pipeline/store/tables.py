@@ -121,6 +121,35 @@ pauses = Table(
     Column("end", Double),
 )
 
+presences = Table(
+    "presences",
+    metadata,
+    _of_meeting(),
+    Column("participant", Text, primary_key=True),
+    Column("joined", Double, primary_key=True),
+    Column("left", Double),
+)
+
+room_meetings = Table(
+    "room_meetings",
+    metadata,
+    _of_meeting(),
+    Column("provider", Text, nullable=False),
+    Column("room", Text, nullable=False),
+    Index("room_meetings_by_room", "provider", "room"),
+)
+
+linked_recordings = Table(
+    "linked_recordings",
+    metadata,
+    Column("recording", Text, primary_key=True),
+    _of_meeting(primary_key=False),
+    Column("provider", Text, nullable=False),
+    Column("room", Text, nullable=False),
+    Column("linked_at", Double, nullable=False),
+    Index("linked_recordings_by_meeting", "meeting"),
+)
+
 corrections = Table(
     "corrections",
     metadata,

@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.domain import Caption, Meeting, Participant, ParticipantId, Pause, TrackId, Transcript, UtteranceId
+from pipeline.domain import (
+    Caption,
+    Meeting,
+    Participant,
+    ParticipantId,
+    Pause,
+    Presence,
+    TrackId,
+    Transcript,
+    UtteranceId,
+)
 from pipeline.ports import MeetingStore
 from pipeline.record.assemble import assemble
 from pipeline.store.memory import MemoryTranscriptStore
@@ -24,6 +34,7 @@ class Kept:
     store: MeetingStore
     transcript: Callable[[], Awaitable[Transcript]]
     unfinished: Callable[[], Awaitable[list[Caption]]]
+    presences: Callable[[], Awaitable[list[Presence]]]
 
 
 def in_memory() -> Kept:
@@ -36,7 +47,10 @@ def in_memory() -> Kept:
     async def unfinished() -> list[Caption]:
         return list(store.unfinished.values())
 
-    return Kept(store, transcript, unfinished)
+    async def presences() -> list[Presence]:
+        return list(store.presences.values())
+
+    return Kept(store, transcript, unfinished, presences)
 
 
 async def in_sql(store: SqlStore) -> Kept:
@@ -47,7 +61,12 @@ async def in_sql(store: SqlStore) -> Kept:
     async def unfinished() -> list[Caption]:
         return (await store.unfinished()).get(MEETING, [])
 
-    return Kept(store.for_meeting(MEETING), lambda: store.transcript(MEETING), unfinished)
+    return Kept(
+        store.for_meeting(MEETING),
+        lambda: store.transcript(MEETING),
+        unfinished,
+        lambda: store.presences(MEETING),
+    )
 
 
 @pytest.fixture(params=["memory", "sql"])
@@ -129,6 +148,14 @@ async def test_a_pause_is_kept_when_it_begins_and_again_when_it_ends(kept: Kept)
     await kept.store.keep_pause(Pause(3.3, 7.25))
     await kept.store.keep_pause(Pause(9.0))
     assert (await kept.transcript()).pauses == (Pause(3.3, 7.25), Pause(9.0))
+
+
+async def test_a_presence_is_kept_when_it_begins_and_again_when_it_ends(kept: Kept) -> None:
+    first, again, other = Presence(ANNE.id, 1.5), Presence(ANNE.id, 9.25), Presence(ParticipantId("bilal"), 1.5)
+    await kept.store.keep_presences([first, other])
+    await kept.store.keep_presences([replace(first, left=7.75), again])
+    assert await kept.presences() == [replace(first, left=7.75), other, again]
+    await kept.store.keep_presences([])
 
 
 async def test_an_utterance_without_words_may_be_kept(kept: Kept) -> None:

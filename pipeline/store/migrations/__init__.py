@@ -12,8 +12,11 @@ from sqlalchemy import Connection
 from pipeline.errors import InvalidSetting
 
 
-def migrate(connection: Connection) -> None:
-    """Run what is missing, in the transaction of ``connection``. Raises ``InvalidSetting`` for a newer database."""
+def migrate(connection: Connection, newest: str = "head") -> None:
+    """Run what is missing up to ``newest``, in the transaction of ``connection``.
+
+    Raises ``InvalidSetting`` for a newer database.
+    """
     config = Config()
     config.set_main_option("script_location", "pipeline.store:migrations")
     config.set_main_option("path_separator", "os")
@@ -25,7 +28,7 @@ def migrate(connection: Connection) -> None:
             "GREFFIER_DATABASE_URL names a database that a newer Greffier made: install that one or name another"
         )
     with EnvironmentContext(
-        config, scripts, fn=lambda revision, _context: scripts._upgrade_revs("head", revision)
+        config, scripts, fn=lambda revision, _context: scripts._upgrade_revs(newest, revision)
     ) as environment:
         # SQLite's DDL is transactional as long as the driver begins no transactions by itself (database.py).
         environment.configure(connection=connection, transactional_ddl=True)

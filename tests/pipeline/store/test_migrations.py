@@ -2,9 +2,12 @@ from pathlib import Path
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine, text
 
+from pipeline.domain import Meeting, MeetingId, Participant, ParticipantId, Presence
 from pipeline.store import migrations
 from pipeline.store.database import open_database
+from pipeline.store.sql import SqlStore
 from pipeline.store.tables import metadata
 
 
@@ -21,6 +24,36 @@ def test_a_database_that_is_up_to_date_stays_as_it_is(tmp_path: Path) -> None:
     before = path.read_bytes()
     open_database(f"sqlite:///{path}").dispose()
     assert path.read_bytes() == before
+
+
+async def test_a_database_of_the_first_tables_keeps_all_it_holds_and_takes_rooms_and_presences(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/greffier.db"
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        migrations.migrate(connection, "0001")
+        connection.execute(
+            text(
+                "INSERT INTO meetings (id, title, created_at, languages, glossary, keep_audio, cut, folded)"
+                " VALUES ('budget', 'Budget', 100.0, '[\"fr\"]', '[]', 0, 0, 'budget')"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO participants (meeting, id, place, names, languages, folded)"
+                " VALUES ('budget', 'anne', 1, '[\"Anne\"]', '[]', 'anne')"
+            )
+        )
+    engine.dispose()
+    store = SqlStore.open(url)
+    budget, anne = MeetingId("budget"), ParticipantId("anne")
+    assert await store.meeting(budget) == Meeting(budget, "Budget", 100.0, ("fr",))
+    assert await store.participants(budget) == [Participant(anne, "Anne")]
+    assert await store.presences(budget) == []
+    assert await store.rooms_of(budget) is None
+    await store.for_meeting(budget).keep_presences([Presence(anne, 1.0, 2.0)])
+    await store.create_room_meeting("livekit", "salle", Meeting(MeetingId("new"), "salle", 200.0))
+    assert await store.presences(budget) == [Presence(anne, 1.0, 2.0)]
+    await store.close()
 
 
 def test_an_installed_wheel_holds_every_migration() -> None:

@@ -17,6 +17,7 @@ from pipeline.domain import (
     Participant,
     ParticipantId,
     Pause,
+    Presence,
     RecordingId,
     RecordingJob,
     RecordingState,
@@ -88,6 +89,10 @@ async def test_what_names_no_meeting_says_so(store: SqlStore) -> None:
         store.for_meeting(NOBODY).keep_record(record("u", "Oui.", 0, 1)),
         store.for_meeting(NOBODY).keep_gap(Gap(TrackId("a"), ANNE, 0, 1, "overload")),
         store.for_meeting(NOBODY).keep_pause(Pause(1.0)),
+        store.for_meeting(NOBODY).keep_presences([Presence(ANNE.id, 1.0)]),
+        store.presences(NOBODY),
+        store.rooms_of(NOBODY),
+        store.link_recording("r", "livekit", "salle", NOBODY, 1.0),
     ):
         with pytest.raises(NotFound, match="there is no meeting nobody"):
             await attempt
