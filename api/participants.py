@@ -11,16 +11,19 @@ from api.shapes import (
     CaptionAddresses,
     Changes,
     Joined,
+    ListedParticipant,
     Mode,
     NewParticipant,
     ParticipantList,
     ParticipantShape,
+    PresenceShape,
     TokenShape,
     wall_clock,
 )
 from api.tokens import Can, Token
 from pipeline.domain import MeetingId, Participant, ParticipantId
 from pipeline.errors import InvalidInput, NotFound
+from pipeline.export.event import seconds
 
 router = APIRouter(prefix="/api/v1/meetings/{meeting}/participants", tags=["participants"])
 
@@ -65,10 +68,19 @@ async def join(request: Request, meeting: str, wanted: NewParticipant) -> Joined
 
 @router.get("", dependencies=[needs(Need.READ)], summary="List the participants of a meeting")
 async def participants(request: Request, meeting: str) -> ParticipantList:
-    store = house_of(request).store
-    await store.meeting(MeetingId(meeting))
-    found = await store.participants(MeetingId(meeting))
-    return ParticipantList(participants=[ParticipantShape(participant=each.id, name=each.name) for each in found])
+    """Everybody who ever spoke, may speak or was in the room of the meeting, and when they were there."""
+    store, identity = house_of(request).store, MeetingId(meeting)
+    presences: dict[ParticipantId, list[PresenceShape]] = {}
+    for presence in await store.presences(identity):
+        left = None if presence.left is None else seconds(presence.left)
+        shown = PresenceShape(joined=seconds(presence.joined), left=left)
+        presences.setdefault(presence.participant, []).append(shown)
+    return ParticipantList(
+        participants=[
+            ListedParticipant(participant=each.id, name=each.name, present=presences.get(each.id, []))
+            for each in await store.participants(identity)
+        ]
+    )
 
 
 @router.patch("/{participant}", dependencies=[needs(Need.TAKE_PART)], summary="Change a name or languages")

@@ -1,17 +1,19 @@
 """Reads what the environment says, once, into one value; nothing else in Greffier reads the environment.
 
-``docs/settings.md`` explains each variable; a test holds it complete.
+``api/variables.py`` says which variables there are.
 """
 
 import difflib
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import TypeVar
 
+from api import variables
+from api.variables import COMPUTE_TYPES, VARIABLES, Variable
 from pipeline.errors import InvalidSetting
 
 Value = TypeVar("Value")
@@ -24,7 +26,6 @@ LANGUAGES = tuple(
         "sa sd si sk sl sn so sq sr su sv sw ta te tg th tk tl tr tt uk ur uz vi yi yo yue zh"
     ).split()
 )
-COMPUTE_TYPES = ("int8", "int8_float32", "int8_float16", "int8_bfloat16", "int16", "float16", "bfloat16", "float32")
 
 
 class Device(Enum):
@@ -45,6 +46,38 @@ class IceServer:
     url: str
     username: str | None = None
     credential: str | None = None
+
+
+class PacketMode(Enum):
+    APPEND = "append"
+    IN_PLACE = "in-place"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveKitSettings:
+    """``transcriber`` and ``collector`` are names of agents, ``collector`` None where there is to be none.
+
+    ``folder`` is where the collector writes in the object store, ``packets`` how Transcription packets are sent.
+    """
+
+    url: str
+    key: str
+    secret: str = field(repr=False)
+    transcriber: str = variables.TRANSCRIBER.default
+    collector: str | None = variables.COLLECTOR.default
+    folder: str = variables.METADATA_FOLDER.default
+    packets: PacketMode = PacketMode.APPEND
+
+
+@dataclass(frozen=True, slots=True)
+class JanusSettings:
+    """``rooms`` are captioned whenever somebody is in them; ``secret`` and ``token`` open the API, ``pin`` rooms."""
+
+    url: str
+    rooms: tuple[str, ...] = ()
+    secret: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    pin: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,112 +110,9 @@ class Settings:
     upload_limit: int = 2 * 1024**3
     origins: tuple[str, ...] = ()
     token_ttl: float = 3600.0
+    livekit: LiveKitSettings | None = None
+    janus: JanusSettings | None = None
     unknown: tuple[str, ...] = field(default=())
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """One variable of the environment; ``meaning`` is what ``greffier --help`` and the documentation say of it."""
-
-    name: str
-    default: str
-    allowed: str
-    meaning: str
-
-
-MODEL = Variable(
-    "GREFFIER_MODEL", "whisper-base", "a pinned name, a folder or a hub id", "The Whisper model that recognises speech."
-)
-DEVICE = Variable("GREFFIER_DEVICE", "auto", "auto, cpu or cuda", "Where the model runs; auto takes a GPU if any.")
-COMPUTE_TYPE = Variable(
-    "GREFFIER_COMPUTE_TYPE",
-    "auto",
-    f"auto or one of {', '.join(COMPUTE_TYPES)}",
-    "The arithmetic of the model; auto is int8 on a CPU and float16 on a GPU.",
-)
-SPOKEN = Variable(
-    "GREFFIER_LANGUAGES",
-    "fr,en",
-    "codes of languages that Whisper knows, such as fr or fr,en",
-    "The languages that may be spoken, preferred first; with one alone, none is detected.",
-)
-CACHE = Variable(
-    "GREFFIER_CACHE",
-    "~/.cache/greffier",
-    "a folder",
-    "What is fetched or measured once: weights, the calibration of this machine. XDG_CACHE_HOME moves the default.",
-)
-THREADS = Variable(
-    "GREFFIER_THREADS", "auto", "auto or a whole number from 1 to 256", "Threads of each recognition on a CPU."
-)
-BATCH = Variable(
-    "GREFFIER_BATCH", "auto", "auto or a whole number from 1 to 256", "Windows that are recognised together at most."
-)
-STEP = Variable(
-    "GREFFIER_STEP",
-    "auto",
-    "auto or seconds from 0.2 to 10",
-    "How often each speaker's caption is renewed when there is time; it widens under load.",
-)
-POLICY = Variable(
-    "GREFFIER_POLICY", "alignatt", "alignatt or local-agreement", "The rule that decides which words no longer change."
-)
-HOST = Variable(
-    "GREFFIER_HOST",
-    "127.0.0.1",
-    "an address or a host name of this machine",
-    "Where the server listens; anything but loopback asks everybody for a key.",
-)
-PORT = Variable("GREFFIER_PORT", "8642", "a whole number from 0 to 65535", "Its port; 0 takes any that is free.")
-HOME = Variable(
-    "GREFFIER_HOME",
-    "~/.local/share/greffier",
-    "a folder",
-    "What must not be lost: meetings, recordings, the secret that signs tokens. XDG_DATA_HOME moves the default.",
-)
-DATABASE_URL = Variable(
-    "GREFFIER_DATABASE_URL",
-    "auto",
-    "auto or sqlite:///PATH",
-    "Where meetings are kept; auto is greffier.db in GREFFIER_HOME.",
-)
-ICE_SERVERS = Variable(
-    "GREFFIER_ICE_SERVERS",
-    "none",
-    "none or URLs such as stun:HOST:PORT or turn:USER:PASSWORD@HOST:PORT, with commas between",
-    "How browsers and this server find a way to each other through firewalls; those who publish are told them.",
-)
-EMPTY_AFTER = Variable(
-    "GREFFIER_EMPTY_AFTER",
-    "600",
-    "seconds from 1 to 86400",
-    "How long nobody may be publishing or reading before a meeting ends by itself.",
-)
-HLS_HOLD_BACK = Variable(
-    "GREFFIER_HLS_HOLD_BACK",
-    "5",
-    "seconds from 0 to 60",
-    "How long after its end a segment of live captions is listed for players: longer leaves fewer phrases late.",
-)
-UPLOAD_LIMIT = Variable(
-    "GREFFIER_UPLOAD_LIMIT", "2GiB", "bytes, or a number with KiB, MiB or GiB", "The largest recording that is taken."
-)
-ORIGINS = Variable(
-    "GREFFIER_ORIGINS",
-    "none",
-    "none or origins such as https://HOST, with commas between",
-    "Whose pages may call the API from a browser (CORS), with a token of their own.",
-)
-TOKEN_TTL = Variable(
-    "GREFFIER_TOKEN_TTL",
-    "3600",
-    "seconds from 10 to 86400",
-    "How long a token of a participant or a reader opens new connections.",
-)
-VARIABLES = (
-    *(MODEL, DEVICE, COMPUTE_TYPE, SPOKEN, CACHE, THREADS, BATCH, STEP, POLICY),
-    *(HOST, PORT, HOME, DATABASE_URL, ICE_SERVERS, EMPTY_AFTER, HLS_HOLD_BACK, UPLOAD_LIMIT, ORIGINS, TOKEN_TTL),
-)
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -191,31 +121,69 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     Raises ``InvalidSetting`` naming the variable, its value and what is allowed.
     """
     environ = os.environ if environ is None else environ
-    home = _folder(environ, HOME, "XDG_DATA_HOME", ".local/share")
+    home = _folder(environ, variables.HOME, "XDG_DATA_HOME", ".local/share")
     return Settings(
-        cache=_folder(environ, CACHE, "XDG_CACHE_HOME", ".cache"),
-        model=environ.get(MODEL.name, "").strip() or MODEL.default,
-        device=_read(environ, DEVICE, Device),
-        compute_type=_read(environ, COMPUTE_TYPE, _or_auto(parse_compute_type)),
-        languages=_read(environ, SPOKEN, parse_languages),
-        threads=_read(environ, THREADS, _or_auto(lambda text: _within(int(text), 1, 256))),
-        batch=_read(environ, BATCH, _or_auto(lambda text: _within(int(text), 1, 256))),
-        step=_read(environ, STEP, _or_auto(lambda text: _within(float(text), 0.2, 10.0))),
-        policy=_read(environ, POLICY, PolicyName),
+        cache=_folder(environ, variables.CACHE, "XDG_CACHE_HOME", ".cache"),
+        model=environ.get(variables.MODEL.name, "").strip() or variables.MODEL.default,
+        device=_read(environ, variables.DEVICE, Device),
+        compute_type=_read(environ, variables.COMPUTE_TYPE, _or_auto(parse_compute_type)),
+        languages=_read(environ, variables.SPOKEN, parse_languages),
+        threads=_read(environ, variables.THREADS, _or_auto(lambda text: _within(int(text), 1, 256))),
+        batch=_read(environ, variables.BATCH, _or_auto(lambda text: _within(int(text), 1, 256))),
+        step=_read(environ, variables.STEP, _or_auto(lambda text: _within(float(text), 0.2, 10.0))),
+        policy=_read(environ, variables.POLICY, PolicyName),
         # pyannote.audio reports its use to its makers unless this says false; it belongs to pyannote, not to Greffier.
         pyannote_metrics=environ.get("PYANNOTE_METRICS_ENABLED", "true").lower() in {"true", "1"},
         home=home,
-        database_url=_read(environ, DATABASE_URL, lambda text: _database_url(text, home)),
-        host=_read(environ, HOST, parse_host),
-        port=_read(environ, PORT, lambda text: _within(int(text), 0, 65535)),
-        ice_servers=_read(environ, ICE_SERVERS, _or_none(_ice_server)),
-        empty_after=_read(environ, EMPTY_AFTER, lambda text: _within(float(text), 1.0, 86400.0)),
-        hls_hold_back=_read(environ, HLS_HOLD_BACK, lambda text: _within(float(text), 0.0, 60.0)),
-        upload_limit=_read(environ, UPLOAD_LIMIT, _size),
-        origins=_read(environ, ORIGINS, _or_none(_origin)),
-        token_ttl=_read(environ, TOKEN_TTL, lambda text: _within(float(text), 10.0, 86400.0)),
+        database_url=_read(environ, variables.DATABASE_URL, lambda text: _database_url(text, home)),
+        host=_read(environ, variables.HOST, parse_host),
+        port=_read(environ, variables.PORT, lambda text: _within(int(text), 0, 65535)),
+        ice_servers=_read(environ, variables.ICE_SERVERS, _or_none(_ice_server)),
+        empty_after=_read(environ, variables.EMPTY_AFTER, lambda text: _within(float(text), 1.0, 86400.0)),
+        hls_hold_back=_read(environ, variables.HLS_HOLD_BACK, lambda text: _within(float(text), 0.0, 60.0)),
+        upload_limit=_read(environ, variables.UPLOAD_LIMIT, _size),
+        origins=_read(environ, variables.ORIGINS, _or_none(_origin)),
+        token_ttl=_read(environ, variables.TOKEN_TTL, lambda text: _within(float(text), 10.0, 86400.0)),
+        livekit=_livekit(environ),
+        janus=_janus(environ),
         unknown=tuple(_unknown(name) for name in sorted(environ) if _is_unknown(name)),
     )
+
+
+def _livekit(environ: Mapping[str, str]) -> LiveKitSettings | None:
+    """Raises ``InvalidSetting`` where only some of the three that belong together are given."""
+    url = _read(environ, variables.LIVEKIT_URL, _unless_none(_url("wss?|https?")))
+    key = _read(environ, variables.LIVEKIT_API_KEY, _unless_none(str))
+    secret = _read(environ, variables.LIVEKIT_API_SECRET, _unless_none(str))
+    given = LiveKitSettings(
+        url or "",
+        key or "",
+        secret or "",
+        transcriber=_read(environ, variables.TRANSCRIBER, _agent_name),
+        collector=_read(environ, variables.COLLECTOR, _agent_name),
+        folder=_read(environ, variables.METADATA_FOLDER, _folder_of_objects),
+        packets=_read(environ, variables.PACKETS, PacketMode),
+    )
+    collects = _read(environ, variables.COLLECTS, _yes)
+    three = zip(variables.LIVEKIT, (url, key, secret), strict=True)
+    missing = [variable.name for variable, text in three if text is None]
+    if len(missing) == len(variables.LIVEKIT):
+        return None
+    if missing:
+        names = ", ".join(variable.name for variable in variables.LIVEKIT)
+        raise InvalidSetting(f"{' and '.join(missing)} must be set, too: {names} belong together")
+    return given if collects else replace(given, collector=None)
+
+
+def _janus(environ: Mapping[str, str]) -> JanusSettings | None:
+    """Without a URL the others mean nothing."""
+    url = _read(environ, variables.JANUS_URL, _unless_none(_url("wss?")))
+    rooms = _read(environ, variables.JANUS_ROOMS, _or_none(_janus_room))
+    secret, token, pin = (
+        _read(environ, variable, _unless_none(str))
+        for variable in (variables.JANUS_SECRET, variables.JANUS_TOKEN, variables.JANUS_PIN)
+    )
+    return None if url is None else JanusSettings(url, rooms, secret, token, pin)
 
 
 def parse_languages(text: str) -> tuple[str, ...]:
@@ -266,6 +234,43 @@ def _origin(text: str) -> str:
     return text
 
 
+def _url(schemes: str) -> Callable[[str], str]:
+    """Of the scheme that fits the pattern, with a host and no name or password in it."""
+
+    def parse(text: str) -> str:
+        if not re.fullmatch(rf"({schemes})://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+)(:\d{{1,5}})?(/[^\s?#@]*)?", text):
+            raise ValueError(text)
+        return text
+
+    return parse
+
+
+def _agent_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", text):
+        raise ValueError(text)
+    return text
+
+
+def _folder_of_objects(text: str) -> str:
+    """The beginning of a key in the object store (``ObjectStore``)."""
+    if not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)*", text):
+        raise ValueError(text)
+    return text
+
+
+def _janus_room(text: str) -> str:
+    """A number, or a string where Janus is set to take them (``string_ids``)."""
+    if not re.fullmatch(r"[^\s,]{1,200}", text):
+        raise ValueError(text)
+    return text
+
+
+def _yes(text: str) -> bool:
+    if text.lower() not in {"true", "false"}:
+        raise ValueError(text)
+    return text.lower() == "true"
+
+
 _UNITS = {"": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 
 
@@ -291,6 +296,10 @@ def _read(environ: Mapping[str, str], variable: Variable, parse: Callable[[str],
 
 def _or_auto(parse: Callable[[str], Value]) -> Callable[[str], Value | None]:
     return lambda text: None if text == "auto" else parse(text)
+
+
+def _unless_none(parse: Callable[[str], Value]) -> Callable[[str], Value | None]:
+    return lambda text: None if text == "none" else parse(text)
 
 
 Number = TypeVar("Number", int, float)

@@ -141,10 +141,28 @@ class ParticipantShape(Shape):
     name: str
 
 
-class ParticipantList(Shape):
-    model_config = like(participants=[{"participant": "3y5d3t9xra", "name": "Anne"}])
+class PresenceShape(Shape):
+    """In meeting time; ``left`` is null while it lasts."""
 
-    participants: list[ParticipantShape]
+    model_config = like(joined=3.2, left=61.75)
+
+    joined: float
+    left: float | None
+
+
+_LISTED = {"participant": "3y5d3t9xra", "name": "Anne", "present": [{"joined": 3.2, "left": 61.75}]}
+
+
+class ListedParticipant(ParticipantShape):
+    model_config = like(**_LISTED)
+
+    present: list[PresenceShape] = Field(description="When this participant was there, in order.")
+
+
+class ParticipantList(Shape):
+    model_config = like(participants=[_LISTED])
+
+    participants: list[ListedParticipant]
 
 
 _ADDRESSES = {

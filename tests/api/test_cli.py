@@ -9,7 +9,7 @@ import pytest
 
 from api import cli
 from api.cli import main, parser
-from api.settings import VARIABLES
+from api.variables import VARIABLES
 from tests.models.whisper_file import write_whisper_folder
 from tests.recordings import recorded, tone, write_sound
 

@@ -70,7 +70,29 @@ async def test_the_same_participant_twice_is_one(served: Serving) -> None:
     await join(served, meeting, name="Anne", id="anne", mode="publish")
     await join(served, meeting, name="Anne M.", id="anne", mode="publish")
     listed = (await served.http.get(f"/api/v1/meetings/{meeting}/participants")).json()["participants"]
-    assert listed == [{"participant": "anne", "name": "Anne M."}]
+    assert listed == [{"participant": "anne", "name": "Anne M.", "present": []}]
+
+
+async def test_who_was_there_is_listed_with_when(served: Serving) -> None:
+    meeting = await served.meeting()
+    running = await served.house.meetings.of(meeting)
+    await running.enter(Participant(ParticipantId("bob"), "Bob"))
+    await running.leave(ParticipantId("bob"))
+    await running.enter(Participant(ParticipantId("bob"), "Bob"))
+
+    async def present() -> list[dict[str, float | None]]:
+        (bob,) = (await served.http.get(f"/api/v1/meetings/{meeting}/participants")).json()["participants"]
+        times: list[dict[str, float | None]] = bob["present"]
+        return times
+
+    async with asyncio.timeout(10):
+        while len(await present()) < 2:  # noqa: ASYNC110 - they are kept a moment later
+            await asyncio.sleep(0.05)
+    first, second = await present()
+    assert first["joined"] <= first["left"] <= second["joined"]  # type: ignore[operator]
+    assert second["left"] is None
+    await served.http.post(f"/api/v1/meetings/{meeting}/end")
+    assert [each["left"] is None for each in await present()] == [False, False]
 
 
 async def test_nobody_joins_a_meeting_that_is_over_or_not_there(served: Serving) -> None:

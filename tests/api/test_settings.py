@@ -7,14 +7,17 @@ from faster_whisper.tokenizer import _LANGUAGE_CODES
 
 from api.settings import (
     LANGUAGES,
-    VARIABLES,
     Device,
     IceServer,
+    JanusSettings,
+    LiveKitSettings,
+    PacketMode,
     PolicyName,
     Settings,
     parse_languages,
     read_settings,
 )
+from api.variables import VARIABLES
 from pipeline.errors import InvalidSetting
 
 HOME = {"HOME": "/home/someone"}
@@ -58,6 +61,18 @@ def test_every_variable_is_read() -> None:
             "GREFFIER_UPLOAD_LIMIT": "100 MiB",
             "GREFFIER_ORIGINS": "https://a.example,http://localhost:3000",
             "GREFFIER_TOKEN_TTL": "900",
+            "LIVEKIT_URL": "wss://livekit.example",
+            "LIVEKIT_API_KEY": "APIkey",
+            "LIVEKIT_API_SECRET": "hush, hush",
+            "TRANSCRIBER_AGENT_NAME": "clerk",
+            "METADATA_COLLECTOR_AGENT_NAME": "notes",
+            "AWS_S3_OUTPUT_FOLDER": "visio/metadata",
+            "GREFFIER_LIVEKIT_CAPTIONS": "in-place",
+            "GREFFIER_JANUS_URL": "ws://janus.example:8188/janus",
+            "GREFFIER_JANUS_ROOMS": "1234, council",
+            "GREFFIER_JANUS_SECRET": "adminpwd",
+            "GREFFIER_JANUS_TOKEN": "t0ken",
+            "GREFFIER_JANUS_PIN": "pin",
             "PYANNOTE_METRICS_ENABLED": "false",
         }
     )
@@ -85,7 +100,35 @@ def test_every_variable_is_read() -> None:
         upload_limit=100 * 1024**2,
         origins=("https://a.example", "http://localhost:3000"),
         token_ttl=900.0,
+        livekit=LiveKitSettings(
+            "wss://livekit.example", "APIkey", "hush, hush", "clerk", "notes", "visio/metadata", PacketMode.IN_PLACE
+        ),
+        janus=JanusSettings("ws://janus.example:8188/janus", ("1234", "council"), "adminpwd", "t0ken", "pin"),
     )
+
+
+LIVEKIT = {"LIVEKIT_URL": "ws://127.0.0.1:7880", "LIVEKIT_API_KEY": "devkey", "LIVEKIT_API_SECRET": "secret"}
+
+
+def test_livekit_needs_its_three_variables_and_says_which_one_is_missing() -> None:
+    assert read_settings(HOME | LIVEKIT).livekit == LiveKitSettings("ws://127.0.0.1:7880", "devkey", "secret")
+    assert read_settings(HOME | {"TRANSCRIBER_AGENT_NAME": "clerk"}).livekit is None
+    for name in LIVEKIT:
+        with pytest.raises(InvalidSetting, match=f"^{name} must be set, too"):
+            read_settings({key: value for key, value in LIVEKIT.items() if key != name})
+    with pytest.raises(InvalidSetting, match=r"^LIVEKIT_API_KEY and LIVEKIT_API_SECRET must be set, too"):
+        read_settings({"LIVEKIT_URL": LIVEKIT["LIVEKIT_URL"]})
+
+
+def test_there_is_no_metadata_collector_where_it_is_not_wanted() -> None:
+    found = read_settings(HOME | LIVEKIT | {"METADATA_COLLECTOR_ENABLED": "False"}).livekit
+    assert found is not None
+    assert found.collector is None
+
+
+def test_secrets_are_not_shown_where_settings_are() -> None:
+    janus = {"GREFFIER_JANUS_URL": "ws://h", "GREFFIER_JANUS_SECRET": "secret", "GREFFIER_JANUS_PIN": "secret"}
+    assert "secret'" not in repr(read_settings(HOME | LIVEKIT | janus | {"GREFFIER_JANUS_TOKEN": "secret"}))
 
 
 @pytest.mark.parametrize(
@@ -116,6 +159,16 @@ def test_every_variable_is_read() -> None:
         ("GREFFIER_ORIGINS", "https://a.example/page", "origins"),
         ("GREFFIER_ORIGINS", "*", "origins"),
         ("GREFFIER_TOKEN_TTL", "5", "from 10 to 86400"),
+        ("LIVEKIT_URL", "livekit.example", "wss://HOST"),
+        ("LIVEKIT_URL", "wss://key:secret@livekit.example", "wss://HOST"),
+        ("TRANSCRIBER_AGENT_NAME", "two words", "letters, digits"),
+        ("METADATA_COLLECTOR_AGENT_NAME", "é", "letters, digits"),
+        ("METADATA_COLLECTOR_ENABLED", "perhaps", "true or false"),
+        ("AWS_S3_OUTPUT_FOLDER", "../metadata", "without dots"),
+        ("AWS_S3_OUTPUT_FOLDER", "/metadata", "a folder"),
+        ("GREFFIER_LIVEKIT_CAPTIONS", "both", "append or in-place"),
+        ("GREFFIER_JANUS_URL", "http://janus.example", "ws://HOST"),
+        ("GREFFIER_JANUS_ROOMS", "one two", "ids of rooms"),
     ],
 )
 def test_a_bad_value_is_refused_with_its_name_and_what_is_allowed(name: str, value: str, allowed: str) -> None:

@@ -1,0 +1,168 @@
+"""The variables of the environment that Greffier reads, with what is said of them; ``api/settings.py`` reads them.
+
+``docs/settings.md`` explains each; a test holds it complete.
+"""
+
+from dataclasses import dataclass
+
+COMPUTE_TYPES = ("int8", "int8_float32", "int8_float16", "int8_bfloat16", "int16", "float16", "bfloat16", "float32")
+_AGENT_NAME = "a name of letters, digits, dots, - and _"
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One variable of the environment; ``meaning`` is what ``greffier --help`` and the documentation say of it."""
+
+    name: str
+    default: str
+    allowed: str
+    meaning: str
+
+
+MODEL = Variable(
+    "GREFFIER_MODEL", "whisper-base", "a pinned name, a folder or a hub id", "The Whisper model that recognises speech."
+)
+DEVICE = Variable("GREFFIER_DEVICE", "auto", "auto, cpu or cuda", "Where the model runs; auto takes a GPU if any.")
+COMPUTE_TYPE = Variable(
+    "GREFFIER_COMPUTE_TYPE",
+    "auto",
+    f"auto or one of {', '.join(COMPUTE_TYPES)}",
+    "The arithmetic of the model; auto is int8 on a CPU and float16 on a GPU.",
+)
+SPOKEN = Variable(
+    "GREFFIER_LANGUAGES",
+    "fr,en",
+    "codes of languages that Whisper knows, such as fr or fr,en",
+    "The languages that may be spoken, preferred first; with one alone, none is detected.",
+)
+CACHE = Variable(
+    "GREFFIER_CACHE",
+    "~/.cache/greffier",
+    "a folder",
+    "What is fetched or measured once: weights, the calibration of this machine. XDG_CACHE_HOME moves the default.",
+)
+THREADS = Variable(
+    "GREFFIER_THREADS", "auto", "auto or a whole number from 1 to 256", "Threads of each recognition on a CPU."
+)
+BATCH = Variable(
+    "GREFFIER_BATCH", "auto", "auto or a whole number from 1 to 256", "Windows that are recognised together at most."
+)
+STEP = Variable(
+    "GREFFIER_STEP",
+    "auto",
+    "auto or seconds from 0.2 to 10",
+    "How often each speaker's caption is renewed when there is time; it widens under load.",
+)
+POLICY = Variable(
+    "GREFFIER_POLICY", "alignatt", "alignatt or local-agreement", "The rule that decides which words no longer change."
+)
+HOST = Variable(
+    "GREFFIER_HOST",
+    "127.0.0.1",
+    "an address or a host name of this machine",
+    "Where the server listens; anything but loopback asks everybody for a key.",
+)
+PORT = Variable("GREFFIER_PORT", "8642", "a whole number from 0 to 65535", "Its port; 0 takes any that is free.")
+HOME = Variable(
+    "GREFFIER_HOME",
+    "~/.local/share/greffier",
+    "a folder",
+    "What must not be lost: meetings, recordings, the secret that signs tokens. XDG_DATA_HOME moves the default.",
+)
+DATABASE_URL = Variable(
+    "GREFFIER_DATABASE_URL",
+    "auto",
+    "auto or sqlite:///PATH",
+    "Where meetings are kept; auto is greffier.db in GREFFIER_HOME.",
+)
+ICE_SERVERS = Variable(
+    "GREFFIER_ICE_SERVERS",
+    "none",
+    "none or URLs such as stun:HOST:PORT or turn:USER:PASSWORD@HOST:PORT, with commas between",
+    "How browsers and this server find a way to each other through firewalls; those who publish are told them.",
+)
+EMPTY_AFTER = Variable(
+    "GREFFIER_EMPTY_AFTER",
+    "600",
+    "seconds from 1 to 86400",
+    "How long nobody may be publishing or reading before a meeting ends by itself.",
+)
+HLS_HOLD_BACK = Variable(
+    "GREFFIER_HLS_HOLD_BACK",
+    "5",
+    "seconds from 0 to 60",
+    "How long after its end a segment of live captions is listed for players: longer leaves fewer phrases late.",
+)
+UPLOAD_LIMIT = Variable(
+    "GREFFIER_UPLOAD_LIMIT", "2GiB", "bytes, or a number with KiB, MiB or GiB", "The largest recording that is taken."
+)
+ORIGINS = Variable(
+    "GREFFIER_ORIGINS",
+    "none",
+    "none or origins such as https://HOST, with commas between",
+    "Whose pages may call the API from a browser (CORS), with a token of their own.",
+)
+TOKEN_TTL = Variable(
+    "GREFFIER_TOKEN_TTL",
+    "3600",
+    "seconds from 10 to 86400",
+    "How long a token of a participant or a reader opens new connections.",
+)
+LIVEKIT_URL = Variable(
+    "LIVEKIT_URL",
+    "none",
+    "none or a URL such as wss://HOST",
+    "The LiveKit whose rooms are captioned; needs LIVEKIT_API_KEY and LIVEKIT_API_SECRET.",
+)
+LIVEKIT_API_KEY = Variable("LIVEKIT_API_KEY", "none", "none or a key of that LiveKit", "Its key.")
+LIVEKIT_API_SECRET = Variable("LIVEKIT_API_SECRET", "none", "none or the secret of that key", "The secret of that key.")
+TRANSCRIBER = Variable(
+    "TRANSCRIBER_AGENT_NAME",
+    "multi-user-transcriber",
+    _AGENT_NAME,
+    "The agent that LiveKit dispatches to caption a room.",
+)
+COLLECTOR = Variable(
+    "METADATA_COLLECTOR_AGENT_NAME",
+    "metadata-collector",
+    _AGENT_NAME,
+    "The agent that LiveKit dispatches to note who speaks when in a recording.",
+)
+COLLECTS = Variable(
+    "METADATA_COLLECTOR_ENABLED", "true", "true or false", "Whether that second agent is there, where LiveKit is set."
+)
+METADATA_FOLDER = Variable(
+    "AWS_S3_OUTPUT_FOLDER",
+    "metadata",
+    "a folder without dots at its beginning, such as metadata",
+    "Where it writes, in the object store.",
+)
+PACKETS = Variable(
+    "GREFFIER_LIVEKIT_CAPTIONS",
+    "append",
+    "append or in-place",
+    "Transcription packets: final words one after the other, or a segment that is sent again as it grows.",
+)
+JANUS_URL = Variable(
+    "GREFFIER_JANUS_URL",
+    "none",
+    "none or a URL such as ws://HOST:8188",
+    "The WebSocket API of the Janus whose VideoRooms are captioned.",
+)
+JANUS_ROOMS = Variable(
+    "GREFFIER_JANUS_ROOMS",
+    "none",
+    "none or ids of rooms, with commas between",
+    "The rooms that are captioned whenever somebody is in them; others when the API says so.",
+)
+JANUS_SECRET = Variable("GREFFIER_JANUS_SECRET", "none", "none or a secret", "What opens its API (api_secret).")
+JANUS_TOKEN = Variable("GREFFIER_JANUS_TOKEN", "none", "none or a token", "What opens its API (stored tokens).")
+JANUS_PIN = Variable("GREFFIER_JANUS_PIN", "none", "none or a pin", "What lets into its rooms.")
+LIVEKIT = (LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET)
+"""All or none of these are set."""
+VARIABLES = (
+    *(MODEL, DEVICE, COMPUTE_TYPE, SPOKEN, CACHE, THREADS, BATCH, STEP, POLICY),
+    *(HOST, PORT, HOME, DATABASE_URL, ICE_SERVERS, EMPTY_AFTER, HLS_HOLD_BACK, UPLOAD_LIMIT, ORIGINS, TOKEN_TTL),
+    *(*LIVEKIT, TRANSCRIBER, COLLECTOR, COLLECTS, METADATA_FOLDER, PACKETS),
+    *(JANUS_URL, JANUS_ROOMS, JANUS_SECRET, JANUS_TOKEN, JANUS_PIN),
+)
