@@ -125,3 +125,9 @@ def be_passive(transceiver: RTCRtpTransceiver) -> None:
 def transport_of(connection: RTCPeerConnection) -> RTCDtlsTransport:
     """The one transport of a bundled connection."""
     return connection.getTransceivers()[0].receiver.transport
+
+
+def is_sending(connection: RTCPeerConnection) -> bool:
+    """Whether messages of its data channels are still to be sent, or to be acknowledged."""
+    sctp = connection.sctp
+    return sctp is not None and bool(sctp._data_channel_queue or sctp._outbound_queue or sctp._sent_queue)
