@@ -1,6 +1,6 @@
 """Whisper on CTranslate2: windows of any tracks in, words with meeting times out, in batches.
 
-Drives ``ctranslate2.models.Whisper`` with faster-whisper's feature extractor and tokenizer. A window is padded no
+Drives ``ctranslate2.models.Whisper`` with faster-whisper's tokenizer. A window is padded no
 longer than it must be; the committed words at its beginning are forced and read in one pass (``whisper_layout``); the
 words are aligned on the same encoder output.
 """
@@ -12,16 +12,14 @@ from pathlib import Path
 
 import ctranslate2
 import numpy as np
-from faster_whisper.feature_extractor import FeatureExtractor
 from numpy.typing import NDArray
 
 from models import whisper_layout
 from models.guards import Guards, before_pile, doubted, loops
+from models.log_mel import Features, LogMel
 from models.whisper_tokens import WhisperTokens, timed_words
 from pipeline.domain import SAMPLE_RATE, Hypothesis, Samples, Window, WindowKind, Word
 from pipeline.errors import ModelUnavailable, RecognitionFailed
-
-Features = NDArray[np.float32]
 
 _FRAMES_PER_SECOND = 100
 _STATES_PER_SECOND = 50
@@ -98,7 +96,7 @@ class WhisperEngine:
                 if preprocessor.exists()
                 else self._model.n_mels
             )
-            self._features = FeatureExtractor(feature_size=mels)
+            self._features = LogMel(mels)
             self.tokens = WhisperTokens(folder, start, self._model.is_multilingual)
             config = json.loads((folder / "config.json").read_text())
             self._suppressed = self.tokens.exchanged(config.get("suppress_ids", []))
@@ -181,8 +179,7 @@ class WhisperEngine:
         """Log-mel features of shape (mels, 100 x padded)."""
         whole = np.zeros(round(padded * SAMPLE_RATE), dtype=np.float32)
         whole[: len(audio)] = audio[: len(whole)]
-        features: Features = self._features(whole, padding=0)
-        return np.ascontiguousarray(features[:, : round(padded * _FRAMES_PER_SECOND)], dtype=np.float32)
+        return self._features(whole)
 
     def _detect(self, rows: list[_Row], encoded: ctranslate2.StorageView) -> None:
         if not self._model.is_multilingual:
