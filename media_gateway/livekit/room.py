@@ -1,0 +1,384 @@
+"""One stay in one LiveKit room: who is there, their microphones, and captions shown in both dialects.
+
+The SDK runs threads of its own (network, media, one that calls back into Python); what they tell is handed to the event
+loop, so all of this runs there.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from livekit import rtc
+
+from media_gateway import people
+from media_gateway.livekit.access import LiveKitServer, agent_identity, failures_mapped
+from media_gateway.livekit.tap import LiveKitTap
+from media_gateway.livekit.transcription import (
+    LegacyMode,
+    LegacySegment,
+    TextStream,
+    caption_stream,
+    legacy_segments,
+    notice_stream,
+    segment_id,
+)
+from media_gateway.sfu import Arrived, Changed, Departed, Parted, Parting, Published, RoomEvent
+from pipeline.domain import Participant, ParticipantId
+from pipeline.errors import GatewayFailed, NotFound
+from pipeline.export.event import Event
+
+_log = logging.getLogger("greffier.livekit")
+
+LANGUAGES_ATTRIBUTE = "greffier.languages"
+_NOT_PEOPLE = {rtc.ParticipantKind.PARTICIPANT_KIND_AGENT, rtc.ParticipantKind.PARTICIPANT_KIND_EGRESS}
+_EVICTIONS = {rtc.DisconnectReason.PARTICIPANT_REMOVED, rtc.DisconnectReason.DUPLICATE_IDENTITY}
+_ENDS = {rtc.DisconnectReason.ROOM_DELETED, rtc.DisconnectReason.ROOM_CLOSED}
+_SEND_SECONDS = 8.0
+_LEAVE_SECONDS = 5.0
+_CONNECT_SECONDS = 10.0
+_MOST_EVENTS = 10_000
+"""Events that wait for who reads them; beyond them the stay is lost, and the next one tells all anew."""
+_MOST_UTTERANCES = 1_000
+_MOST_GONE = 10_000
+
+
+@dataclass(slots=True)
+class _Person:
+    """Somebody in the room. ``microphones`` in order of their publication: the first is heard, by ``tap`` once it is
+    subscribed."""
+
+    participant: Participant
+    languages: tuple[str, ...]
+    identity: str
+    microphones: dict[str, rtc.RemoteTrackPublication] = field(default_factory=dict)
+    tap: LiveKitTap | None = None
+
+    @property
+    def microphone(self) -> str:
+        return next(iter(self.microphones), "")
+
+
+class LiveKitRoom:
+    """A ``SfuRoom``; ``connection`` is one that ``join`` makes, not connected yet.
+
+    ``empty_after``: seconds without anybody after which the meeting is over.
+    """
+
+    def __init__(
+        self, connection: rtc.Room, *, mode: LegacyMode = LegacyMode.APPEND, empty_after: float = 10.0
+    ) -> None:
+        self._room = connection
+        self._mode = mode
+        self._empty_after = empty_after
+        self._people: dict[str, _Person] = {}
+        self._identities: OrderedDict[ParticipantId, str] = OrderedDict()  # of everybody seen; bounded: _MOST_GONE
+        self._events: deque[RoomEvent] = deque()  # bounded: _MOST_EVENTS
+        self._changed = asyncio.Event()
+        self._parted: Parting | None = None
+        self._emptying: asyncio.TimerHandle | None = None
+        self._leaving = asyncio.Lock()
+        # How many segments of an utterance were sent, of which revision; bounded: _MOST_UTTERANCES, the oldest go.
+        self._sent: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        self._listen()
+
+    async def connect(self, server: LiveKitServer, token: str) -> None:
+        """Raises ``GatewayFailed``."""
+        options = rtc.RoomOptions(auto_subscribe=False, connect_timeout=_CONNECT_SECONDS)
+        with failures_mapped(server.url):
+            async with asyncio.timeout(2 * _CONNECT_SECONDS):
+                await self._room.connect(server.url, token, options)
+        # What the SDK tells comes after what is found here: its task runs when this one waits.
+        for participant in tuple(self._room.remote_participants.values()):
+            self._arrived(participant)
+            for publication in tuple(participant.track_publications.values()):
+                self._published(publication, participant)
+        self._look_who_is_there()
+
+    # --- what captioned rooms ask ---------------------------------------------------------------------------
+
+    async def events(self) -> AsyncIterator[RoomEvent]:
+        """As ``SfuRoom``."""
+        while True:
+            while not self._events:
+                self._changed.clear()
+                await self._changed.wait()
+            event = self._events.popleft()
+            if isinstance(event, Parted):
+                await self._disconnect()
+                yield event
+                return
+            yield event
+
+    async def show(self, event: Event) -> None:
+        """As ``SfuRoom``."""
+        if event["type"] not in {"caption", "notice"}:
+            return
+        if self._parted is not None:
+            raise GatewayFailed("this room was left")
+        try:
+            async with asyncio.timeout(_SEND_SECONDS):
+                if event["type"] == "caption":
+                    await self._show_caption(event)
+                else:
+                    await self._send_text(notice_stream(event))
+        except _SEND_FAILURES as error:
+            raise GatewayFailed(f"LiveKit did not take a caption: {type(error).__name__}") from error
+
+    async def leave(self) -> None:
+        """As ``SfuRoom``."""
+        self._part(Parting.LEFT)
+        await self._disconnect()
+
+    # --- captions -------------------------------------------------------------------------------------------
+
+    async def _show_caption(self, event: Event) -> None:
+        identity = self._identities.get(ParticipantId(str(event["participant"])), str(event["participant"]))
+        speaker = self._people.get(identity)
+        if speaker is not None:
+            await self._send_segments(event, speaker)
+        track = speaker.microphone if speaker is not None else ""
+        await self._send_text(caption_stream(event, track), identity)
+
+    async def _send_segments(self, event: Event, speaker: _Person) -> None:
+        """Those that were not sent yet; all of them where the same state is shown again."""
+        segments = legacy_segments(event, self._mode)
+        utterance, revision = segment_id(event), int(str(event["revision"]))
+        sent, shown = self._sent.get(utterance, (0, -1))
+        first = sent if self._mode is LegacyMode.APPEND and revision > shown else 0
+        for number, segment in enumerate(segments[first:], first + 1):
+            await self._send_segment(segment, speaker)
+            self._sent[utterance] = (max(number, sent), shown)
+        self._sent[utterance] = (max(len(segments), sent), revision)
+        self._sent.move_to_end(utterance)
+        while len(self._sent) > _MOST_UTTERANCES:
+            self._sent.popitem(last=False)
+
+    async def _send_segment(self, segment: LegacySegment, speaker: _Person) -> None:
+        one = rtc.TranscriptionSegment(
+            id=segment.id,
+            text=segment.text,
+            start_time=segment.start_ms,
+            end_time=segment.end_ms,
+            language=segment.language,
+            final=segment.final,
+        )
+        packet = rtc.Transcription(speaker.identity, speaker.microphone, [one])
+        await self._room.local_participant.publish_transcription(packet)
+
+    async def _send_text(self, stream: TextStream, identity: str | None = None) -> None:
+        """As ``identity``, of whom only agents may speak so."""
+        writer = await self._room.local_participant.stream_text(
+            topic=stream.topic, attributes=stream.attributes, sender_identity=identity
+        )
+        if stream.text:
+            await writer.write(stream.text)
+        await writer.aclose()
+
+    # --- what the SDK tells ---------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        told: Mapping[rtc.room.EventTypes, Callable[..., None]] = {
+            "participant_connected": self._arrived,
+            "participant_disconnected": self._departed,
+            "participant_active": self._ready,
+            "participant_name_changed": lambda participant, *_: self._described(participant),
+            "participant_attributes_changed": lambda _, participant: self._described(participant),
+            "track_published": self._published,
+            "track_unpublished": self._unpublished,
+            "track_subscribed": self._subscribed,
+            "track_unsubscribed": lambda _, publication, participant: self._unsubscribed(publication, participant),
+            "track_subscription_failed": self._refused,
+            "track_muted": lambda participant, publication: self._muted(participant, publication, muted=True),
+            "track_unmuted": lambda participant, publication: self._muted(participant, publication, muted=False),
+            "connection_state_changed": lambda _: self._look_who_is_there(),
+            "disconnected": self._disconnected,
+        }
+        for event, take in told.items():
+            self._room.on(event, take)
+
+    def _arrived(self, told: rtc.RemoteParticipant) -> None:
+        if told.kind in _NOT_PEOPLE or told.permissions.hidden:
+            return
+        participant, languages = people.participant(told.identity, told.name), _languages(told)
+        self._people[told.identity] = _Person(participant, languages, told.identity)
+        self._remember(participant.id, told.identity)
+        self._tell(Arrived(participant, languages))
+        self._look_who_is_there()
+
+    def _ready(self, told: rtc.RemoteParticipant) -> None:
+        """Whoever comes sees open utterances from their beginning: others have their phrases, and ignore them."""
+        if told.identity in self._people:
+            self._sent.clear()
+
+    def _departed(self, told: rtc.RemoteParticipant) -> None:
+        person = self._people.pop(told.identity, None)
+        if person is None:
+            return
+        if person.tap is not None:
+            person.tap.close()
+        self._tell(Departed(person.participant.id))
+        self._look_who_is_there()
+
+    def _described(self, told: rtc.Participant) -> None:
+        person = self._people.get(told.identity)
+        if person is None:
+            return
+        participant, languages = people.participant(told.identity, told.name), _languages(told)
+        if (participant, languages) != (person.participant, person.languages):
+            person.participant, person.languages = participant, languages
+            self._tell(Changed(participant, languages))
+
+    def _published(self, publication: rtc.RemoteTrackPublication, told: rtc.RemoteParticipant) -> None:
+        if publication.kind != rtc.TrackKind.KIND_AUDIO:
+            return
+        if publication.encryption_type != rtc.EncryptionType.NONE:
+            self._part(Parting.ENCRYPTED)
+            return
+        person = self._people.get(told.identity)
+        if person is not None and publication.source == rtc.TrackSource.SOURCE_MICROPHONE:
+            person.microphones[publication.sid] = publication
+            self._subscribe(person)
+
+    def _unpublished(self, publication: rtc.RemoteTrackPublication, told: rtc.RemoteParticipant) -> None:
+        person = self._people.get(told.identity)
+        if person is None or person.microphones.pop(publication.sid, None) is None:
+            return
+        self._close_tap(person, publication.sid)
+        self._subscribe(person)
+
+    def _subscribe(self, person: _Person) -> None:
+        """To the first microphone, once; the others wait until it goes."""
+        first = next(iter(person.microphones.values()), None)
+        if first is not None and not first.subscribed and self._parted is None:
+            first.set_subscribed(True)
+
+    def _subscribed(
+        self, track: rtc.RemoteTrack, publication: rtc.RemoteTrackPublication, told: rtc.RemoteParticipant
+    ) -> None:
+        person = self._people.get(told.identity)
+        if person is None or publication.sid not in person.microphones or not isinstance(track, rtc.RemoteAudioTrack):
+            return
+        self._close_tap(person, publication.sid)
+        person.tap = LiveKitTap(track, muted=publication.muted)
+        self._tell(Published(person.participant.id, person.tap))
+
+    def _unsubscribed(self, publication: rtc.RemoteTrackPublication, told: rtc.RemoteParticipant) -> None:
+        person = self._people.get(told.identity)
+        if person is not None:
+            self._close_tap(person, publication.sid)
+
+    def _refused(self, told: rtc.RemoteParticipant, sid: str, _: object) -> None:
+        """The next microphone of the participant may be heard."""
+        _log.warning("track.refused", extra={"track": sid})
+        person = self._people.get(told.identity)
+        if person is not None and person.microphones.pop(sid, None) is not None:
+            self._subscribe(person)
+
+    def _muted(self, told: rtc.Participant, publication: rtc.TrackPublication, *, muted: bool) -> None:
+        person = self._people.get(told.identity)
+        if person is None or person.tap is None or person.tap.id != publication.sid:
+            return
+        if muted:
+            person.tap.mute()
+        else:
+            person.tap.unmute()
+
+    def _disconnected(self, reason: "rtc.DisconnectReason.ValueType") -> None:
+        if reason in _EVICTIONS:
+            self._part(Parting.EVICTED)
+        elif reason in _ENDS:
+            self._part(Parting.EMPTY)
+        else:
+            self._part(Parting.LOST)
+        _log.info("room.disconnected", extra={"reason": rtc.DisconnectReason.Name(reason)})
+
+    # --- how it ends ----------------------------------------------------------------------------------------
+
+    def _look_who_is_there(self) -> None:
+        """Counts down while nobody is there; a connection that is being renewed sees nobody, and says nothing."""
+        connected = self._room.connection_state == rtc.ConnectionState.CONN_CONNECTED
+        alone = connected and not self._people and self._parted is None
+        if alone and self._emptying is None:
+            loop = asyncio.get_running_loop()
+            self._emptying = loop.call_later(self._empty_after, self._part, Parting.EMPTY)
+        elif not alone and self._emptying is not None:
+            self._emptying.cancel()
+            self._emptying = None
+
+    def _part(self, why: Parting) -> None:
+        """Nothing is told after it."""
+        if self._parted is not None:
+            return
+        self._parted = why
+        for person in self._people.values():
+            if person.tap is not None:
+                person.tap.close()
+        self._events.append(Parted(why))
+        self._changed.set()
+        self._look_who_is_there()
+
+    async def _disconnect(self) -> None:
+        async with self._leaving:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LEAVE_SECONDS):
+                    await self._room.disconnect()
+
+    def _close_tap(self, person: _Person, sid: str) -> None:
+        if person.tap is not None and person.tap.id == sid:
+            person.tap.close()
+            person.tap = None
+
+    def _remember(self, participant: ParticipantId, identity: str) -> None:
+        self._identities[participant] = identity
+        self._identities.move_to_end(participant)
+        while len(self._identities) > _MOST_GONE:
+            self._identities.popitem(last=False)
+
+    def _tell(self, event: RoomEvent) -> None:
+        if self._parted is not None:
+            return
+        if len(self._events) >= _MOST_EVENTS:
+            self._part(Parting.LOST)
+            return
+        self._events.append(event)
+        self._changed.set()
+
+
+_SEND_FAILURES = (rtc.participant.PublishTranscriptionError, rtc.StreamError, RuntimeError, TimeoutError)
+
+
+def _languages(told: rtc.Participant) -> tuple[str, ...]:
+    """What the participant's attribute declares, as ``fr,en``."""
+    declared = told.attributes.get(LANGUAGES_ATTRIBUTE, "")
+    return tuple(code.strip().lower() for code in declared.split(",") if code.strip())
+
+
+class LiveKitGateway:
+    """A ``SfuGateway``. ``agent_name`` is the worker's, whose agents are called ``<name>-<room>``."""
+
+    provider = "livekit"
+
+    def __init__(
+        self,
+        server: LiveKitServer,
+        agent_name: str,
+        *,
+        mode: LegacyMode = LegacyMode.APPEND,
+        empty_after: float = 10.0,
+    ) -> None:
+        self._server = server
+        self._agent_name = agent_name
+        self._mode = mode
+        self._empty_after = empty_after
+
+    async def join(self, room: str) -> LiveKitRoom:
+        """As ``SfuGateway``. A room that is not open is not there: LiveKit would open one for whoever joins."""
+        if not await self._server.rooms(room):
+            raise NotFound(f"LiveKit has no room {room} now")
+        token = self._server.join_token(room, agent_identity(self._agent_name, room))
+        stay = LiveKitRoom(rtc.Room(), mode=self._mode, empty_after=self._empty_after)
+        await stay.connect(self._server, token)
+        return stay
