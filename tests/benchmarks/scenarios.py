@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from api.settings import read_settings
-from tests.benchmarks import meetings, offline, quiet_speech, scripted, served
+from tests.benchmarks import livekit_load, livekit_room, meetings, offline, quiet_speech, scripted, served
 from tests.benchmarks.corpus import cache_folder, counted_clips
 from tests.benchmarks.events import caption_words
 from tests.benchmarks.glossary import SPOKEN, UNSPOKEN
@@ -224,6 +224,10 @@ def run_kill() -> list[Row]:
     return [Row("kill", *served.measure_kill())]
 
 
+def run_livekit() -> list[Row]:
+    return [Row("livekit", *livekit_room.measure()), Row("livekit-50", *livekit_load.measure())]
+
+
 SCENARIOS = (
     Scenario("yardstick", 10, run_yardstick),
     Scenario("calibration", 1, run_calibration),
@@ -232,6 +236,7 @@ SCENARIOS = (
     Scenario("readers", 35, run_readers),
     Scenario("tracks", 60, run_tracks),
     Scenario("browser", 90, run_browser),
+    Scenario("livekit", 160, run_livekit),
     Scenario("talkers-4", 195, run_four),
     Scenario("noise", 75, run_noise),
     Scenario("offline", 90, run_offline),

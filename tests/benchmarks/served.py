@@ -20,11 +20,11 @@ from media_gateway.recording import read_recording
 from pipeline.domain import SAMPLE_RATE, Samples
 from tests.benchmarks import meetings, reader_load, whip_load
 from tests.benchmarks.corpus import cache_folder
-from tests.benchmarks.events import Event
-from tests.benchmarks.latency import Latencies, TrueWord, measure_track, percentile, with_times
+from tests.benchmarks.latency import Latencies, measure_track, percentile
 from tests.benchmarks.measures import Figures, latencies_of
 from tests.benchmarks.mixing import TrackFile
 from tests.benchmarks.replay import replay
+from tests.benchmarks.shown import as_events
 from tests.benchmarks.truth import truth_of
 from tests.e2e.people import Microphones, speak
 from tests.recordings import beep, silence
@@ -89,30 +89,7 @@ def _as_played(sound: Samples) -> Samples:
 def _page_latencies(noted: dict[str, Any], track: TrackFile) -> Latencies:
     truth = truth_of(track)
     begun = noted["marker"] / 1000 - _MARK + _BEFORE
-    return measure_track(list(_page_events(noted["shown"], truth, begun)), truth)
-
-
-def _page_events(shown: Sequence[dict[str, Any]], truth: Sequence[TrueWord], begun: float) -> Iterator[Event]:
-    """What stood on the page as caption events in the time of the track; words have the times of the true ones."""
-    last = {each["utterance"]: each["committed"] for each in shown}
-    texts = {name: [f" {word}" for word in text.split()] for name, text in last.items()}
-    timed = with_times([word for words in texts.values() for word in words], truth)
-    words, place = {}, 0
-    for name, spoken in texts.items():
-        words[name] = tuple(timed[place : place + len(spoken)])
-        place += len(spoken)
-    for each in shown:
-        yield Event(
-            sent_at=each["at"] / 1000 - begun,
-            track="page",
-            utterance=each["utterance"],
-            revision=0,
-            final=each["final"],
-            language="en",
-            committed=each["committed"],
-            tail=each["tail"],
-            words=words[each["utterance"]],
-        )
+    return measure_track(list(as_events(noted["shown"], truth, begun)), truth)
 
 
 # --- many tracks, many readers ---------------------------------------------------------------------------------------

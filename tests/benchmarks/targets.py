@@ -123,4 +123,16 @@ def _served() -> list[Target]:
     ]
 
 
-TARGETS = (*_latency(), *_errors(), *_laws(), *_served(), *_rest())
+def _livekit() -> list[Target]:
+    return [
+        Target("LiveKit: dispatch to first subscribed track", "livekit", "dispatch_to_subscribed_s", most=1, unit="s"),
+        Target("LiveKit: caption at a reader after its commit, 95th", "livekit", "leaves_p95", most=0.05, unit="s"),
+        Target("LiveKit: display of a word over the command's, median", "livekit", "display_more", most=0.3, unit="s"),
+        Target("LiveKit: word committed over the command's, median", "livekit", "commit_more", most=0.3, unit="s"),
+        Target("LiveKit: finals not delivered once by text stream", "livekit", "streams_amiss", most=0),
+        Target("LiveKit: words not shown once, in order, as Visio shows", "livekit", "packets_amiss", most=0),
+        Target("LiveKit: 50 people, 8 open microphones, 2 talking", "livekit-50", "cores", most=0.5, unit="core"),
+    ]
+
+
+TARGETS = (*_latency(), *_errors(), *_laws(), *_served(), *_livekit(), *_rest())

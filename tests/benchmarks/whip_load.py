@@ -73,7 +73,7 @@ class Ledger:
         self.late.clear()
 
 
-class _Chatter(dict[TrackId, Sequence[Word]]):
+class Chatter(dict[TrackId, Sequence[Word]]):
     """Three words a second on every track, whatever is heard."""
 
     def __bool__(self) -> bool:
@@ -88,7 +88,7 @@ _WORDS = tuple(Word(f" word{k}", k / 3, k / 3 + 0.3) for k in range(3 * 600))
 
 async def host(folder: Path) -> None:
     """Serves until its input ends; a line begins what is measured, the next one ends it and asks for the figures."""
-    recognition = scripted_recognition(_Chatter(), cost=Cost(0.05, 0.01))
+    recognition = scripted_recognition(Chatter(), cost=Cost(0.05, 0.01))
     async with open_house(settings_in(folder), recognition) as house:
         ledger = Ledger()
         equipment = replace(house.meetings.equipment, new_keeper=lambda *_: ledger)
