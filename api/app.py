@@ -1,5 +1,6 @@
 """The application: its routes, what surrounds them, and how it starts and stops."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -20,6 +21,7 @@ from api import (
     participants,
     recordings,
     session,
+    sfu,
     transcripts,
     whip,
 )
@@ -50,8 +52,8 @@ def create_app(house: House) -> FastAPI:
     app.state.error_page = pages.error_page
     install_problems(app)
     install_schema(app)
-    for room in _ROUTES:
-        app.include_router(room.router, max_body_size=BODY_LIMIT)
+    for router in (*(room.router for room in _ROUTES), sfu.livekit, sfu.janus):
+        app.include_router(router, max_body_size=BODY_LIMIT)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     if house.settings.origins:
         app.add_middleware(
@@ -71,6 +73,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await house.meetings.start()
     await house.jobs.start()
     try:
+        for each in house.sfus:
+            for service in each.services:
+                await service.start()
         yield
     finally:
         await wind_down(house)
@@ -79,8 +84,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def wind_down(house: House) -> None:
     """Stops in the order in which nothing is lost; called again, it does nothing more."""
     await house.sample.close()
+    # No more rooms: what SFUs ask for from now on waits for the next process, or goes to another one.
+    await asyncio.gather(*(service.close() for each in house.sfus for service in each.services))
     # Meetings first, 3 s at most: what was heard becomes final and is stored, readers are sent it, then feeds end.
     await house.meetings.close()
+    # Rooms are left once they were shown those finals.
+    await asyncio.gather(*(each.rooms.close() for each in house.sfus))
     # Nobody listens to connections any more.
     await house.peers.close_all()
     # A recording that is being transcribed is taken up again at the next start.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from starlette.requests import HTTPConnection
 
@@ -13,12 +13,40 @@ if TYPE_CHECKING:
     from api.metrics import Metrics
     from api.sample import Sample
     from api.settings import Settings
+    from media_gateway.captioned_rooms import CaptionedRooms
     from media_gateway.webrtc import WhipPeers
     from pipeline.jobs import RecordingJobs
     from pipeline.running import RunningMeetings
     from pipeline.store.objects import FolderObjects
     from pipeline.store.sql import SqlStore
     from pipeline.store.uploads import Uploads
+
+
+class RoomService(Protocol):
+    """What begins and ends something in rooms by itself, as an SFU or the settings say."""
+
+    async def start(self) -> None:
+        """Returns at once, whether the SFU answers or not."""
+
+    async def close(self) -> None:
+        """Nothing begins any more; rooms that are captioned stay so. Again, it does nothing."""
+
+
+async def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Sfu:
+    """An SFU, the rooms of it that this process captions, and what else works there.
+
+    ``at_hand``: whether the SFU would be heard if it asked for captions now. ``disconnect`` comes after all else.
+    """
+
+    rooms: CaptionedRooms
+    services: tuple[RoomService, ...]
+    at_hand: Callable[[], bool]
+    disconnect: Callable[[], Awaitable[None]] = _nothing
 
 
 @dataclass(slots=True)
@@ -39,6 +67,12 @@ class House:
     jobs: RecordingJobs
     sample: Sample
     check_languages: Callable[[tuple[str, ...]], None]
+    livekit: Sfu | None = None
+    janus: Sfu | None = None
+
+    @property
+    def sfus(self) -> list[Sfu]:
+        return [sfu for sfu in (self.livekit, self.janus) if sfu is not None]
 
 
 def house_of(connection: HTTPConnection) -> House:

@@ -60,6 +60,12 @@ class Metrics:
         self.tracks = Gauge("greffier_tracks", "Tracks that are published.", registry=registry)
         self.talkers = Gauge("greffier_talkers", "Tracks on which somebody speaks.", registry=registry)
         self.readers = Gauge("greffier_readers", "Connections that read captions.", registry=registry)
+        self.rooms = Gauge(
+            "greffier_sfu_rooms",
+            "Rooms of SFUs that are captioned, or are to be.",
+            ["provider", "state"],
+            registry=registry,
+        )
         self.batch = Histogram(
             "greffier_batch_windows",
             "Windows recognised together.",
@@ -100,6 +106,11 @@ class Metrics:
         return watch
 
     @property
+    def talking(self) -> int:
+        """Tracks on which somebody speaks, or did a moment ago."""
+        return sum(watch.open for watch in self._watches)
+
+    @property
     def engine_works(self) -> bool:
         """Whether one of the last few batches was recognised; the engine is loaded before the server listens."""
         return self._failing < _MOST_FAILING
@@ -120,8 +131,12 @@ class Metrics:
         running = house.meetings.all()
         self.sessions.set(len(running))
         self.tracks.set(sum(meeting.tracks for meeting in running))
-        self.talkers.set(sum(watch.open for watch in self._watches))
+        self.talkers.set(self.talking)
         self.readers.set(sum(meeting.feed.readers for meeting in running))
+        self.rooms.clear()
+        for sfu in house.sfus:
+            for room in sfu.rooms.all():
+                self.rooms.labels(sfu.rooms.gateway.provider, room.state).inc()
 
 
 @router.get(

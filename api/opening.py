@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from api.access import Access, is_loopback
+from api.gateways import Surroundings, open_janus, open_livekit
 from api.house import House
 from api.jobs import jobs_in_process
 from api.metrics import Metrics
@@ -17,6 +18,7 @@ from api.tokens import Signer, secret_in
 from api.wiring import Recognition, check_languages, equipment, speech_detectors
 from media_gateway.webrtc import WhipPeers
 from pipeline.bus.feed import CaptionFeed
+from pipeline.bus.leases import MemoryLeases
 from pipeline.errors import InvalidSetting
 from pipeline.running import RunningMeetings
 from pipeline.store.objects import FolderObjects
@@ -59,18 +61,28 @@ async def _opened(settings: Settings, recognition: Recognition, signer: Signer) 
                 equipment(recognition, batcher, settings.languages, store, objects),
                 new_feed=lambda first: CaptionFeed(first, metrics.watch()),
             )
-            yield House(
+            meetings = RunningMeetings(live, settings.empty_after)
+            talkers = recognition.calibration.talkers
+            around = Surroundings(signer.name, meetings, store, MemoryLeases(), lambda: metrics.talking / talkers)
+            house = House(
                 settings=settings,
                 store=store,
                 objects=objects,
                 uploads=uploads,
-                meetings=RunningMeetings(live, settings.empty_after),
+                meetings=meetings,
                 access=Access(store, signer, loopback=loopback),
                 metrics=metrics,
                 peers=WhipPeers(settings.ice_servers, loopback=loopback),
                 jobs=jobs_in_process(store, batcher, speech_detectors(), uploads, settings.languages),
                 sample=Sample(),
                 check_languages=lambda languages: check_languages(recognition.engine, languages),
+                livekit=None if settings.livekit is None else open_livekit(settings.livekit, around),
+                janus=None if settings.janus is None else open_janus(settings.janus, settings.ice_servers, around),
             )
+            try:
+                yield house
+            finally:
+                for sfu in house.sfus:
+                    await sfu.disconnect()
     finally:
         await store.close()

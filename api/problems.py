@@ -19,6 +19,7 @@ from starlette.websockets import WebSocket, WebSocketState
 
 from api.denials import NotAllowed, NotSignedIn
 from pipeline.errors import (
+    GatewayFailed,
     GreffierError,
     InvalidInput,
     ModelUnavailable,
@@ -44,6 +45,7 @@ _STATUSES: tuple[tuple[type[GreffierError], HTTPStatus], ...] = (
     (StorageFailed, HTTPStatus.SERVICE_UNAVAILABLE),
     (ModelUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
     (RecognitionFailed, HTTPStatus.SERVICE_UNAVAILABLE),
+    (GatewayFailed, HTTPStatus.SERVICE_UNAVAILABLE),
     (GreffierError, HTTPStatus.INTERNAL_SERVER_ERROR),
 )
 """The first that fits."""

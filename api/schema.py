@@ -80,6 +80,7 @@ _EXAMPLES = {
     "participant": "3y5d3t9xra",
     "peer": "Zk3hV0xqk1y0",
     "recording": "5f0c1d2e3a4b5c6d",
+    "room": "weekly-point",
     "segment": "3y5d3t9xra.1#4",
     "format": "vtt",
 }

@@ -225,6 +225,34 @@ class LanguageSet(Shape):
     languages: Annotated[Languages, Field(min_length=1)]
 
 
+class RoomLanguages(Shape):
+    model_config = like(languages=["fr", "en"])
+
+    languages: Languages = Field(
+        default=[], description="What may be spoken in this room; none means those of its meeting, or of the server."
+    )
+
+
+_ROOM = {"room": "weekly-point", "meeting": "9mx2c89kz6mq", "state": "captioning", "why": None}
+
+
+class CaptionedRoomShape(Shape):
+    """A room of an SFU and its ``meeting``; ``why`` says how captions ended."""
+
+    model_config = like(**_ROOM)
+
+    room: str
+    meeting: str | None
+    state: Literal["starting", "captioning", "reconnecting", "encrypted", "left"]
+    why: Literal["empty", "evicted", "encrypted", "lost", "left"] | None
+
+
+class CaptionedRoomList(Shape):
+    model_config = like(rooms=[_ROOM])
+
+    rooms: list[CaptionedRoomShape]
+
+
 class SampleShape(Shape):
     """The voices that were set going, and how long they speak, in seconds."""
 
@@ -255,13 +283,15 @@ class Health(Shape):
 
 
 class Readiness(Shape):
-    """``ready`` is whether all of the parts are."""
+    """``ready`` is whether ``engine`` and ``store`` are; SFUs that are not there come back by themselves."""
 
-    model_config = like(ready=True, engine=True, store=True)
+    model_config = like(ready=True, engine=True, store=True, livekit=True)
 
     ready: bool
     engine: bool
     store: bool
+    livekit: bool | None = Field(default=None, description="Whether its agents are registered there, where it is set.")
+    janus: bool | None = Field(default=None, description="Whether it answers, where it is set.")
 
 
 def meeting_shape(meeting: Meeting, paused: bool) -> MeetingShape:

@@ -29,6 +29,12 @@ def test_a_token_is_read_as_it_was_signed(token: Token) -> None:
     assert signer.read_token(signer.token(token)[0]) == token
 
 
+def test_a_server_has_a_name_of_its_own_that_does_not_tell_its_secret() -> None:
+    name = Signer(SECRET, 60.0).name
+    assert name == Signer(SECRET, 1.0).name != Signer(b"t" * 64, 60.0).name
+    assert SECRET.decode()[:4] not in name
+
+
 def test_a_token_expires_when_it_says() -> None:
     clock = Clock()
     signer = Signer(SECRET, 60.0, clock)
