@@ -1,11 +1,12 @@
 """Says what this machine has, what it lacks to caption meetings, and how to get it. Nothing is fetched or changed."""
 
+import asyncio
 import importlib.metadata
 import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -13,11 +14,12 @@ from pathlib import Path
 import ctranslate2
 import psutil
 
-from api.settings import Device, Settings
+from api.settings import Device, JanusSettings, LiveKitSettings, Settings
+from api.variables import JANUS_URL, LIVEKIT_URL, Variable
 from models.cuda import load_cublas
 from models.silero import bundled_model
 from models.weights import flaws
-from pipeline.errors import ModelUnavailable
+from pipeline.errors import GreffierError, ModelUnavailable
 
 CALIBRATION_FILE = "calibration.json"
 
@@ -26,6 +28,7 @@ _EXTRAS = {"diarization": ("pyannote.audio", "torch"), "server": ("aiortc", "dra
 _LEAST_PYTHON = (3, 11)
 _LEAST_MEMORY_GB = 2.0
 _LEAST_ROOM_GB = 1.0
+_SFU_SECONDS = 5.0
 
 
 class Level(Enum):
@@ -58,6 +61,7 @@ def examine(settings: Settings) -> list[Finding]:
         _room(settings.cache),
         _calibration(settings.cache / CALIBRATION_FILE),
         *_telemetry(settings),
+        *_sfus(settings),
     ]
 
 
@@ -218,3 +222,49 @@ def _telemetry(settings: Settings) -> list[Finding]:
             )
         ]
     return [Finding(Level.FINE, "telemetry", "pyannote.audio reports nothing")]
+
+
+def _sfus(settings: Settings) -> list[Finding]:
+    """Whether the SFUs that are set answer, and let this server in."""
+    findings = []
+    if settings.livekit is not None:
+        asking = asyncio.run(_refusal(_ask_livekit(settings.livekit)))
+        findings.append(_answer("livekit", settings.livekit.url, asking, LIVEKIT_URL))
+    if settings.janus is not None:
+        asking = asyncio.run(_refusal(_ask_janus(settings.janus)))
+        findings.append(_answer("janus", settings.janus.url, asking, JANUS_URL))
+    return findings
+
+
+def _answer(subject: str, url: str, refusal: str | None, variable: Variable) -> Finding:
+    if refusal is None:
+        return Finding(Level.FINE, subject, f"{url} answers and knows this server")
+    return Finding(Level.MISSING, subject, refusal, f"see to {variable.name}, and that this machine may reach it")
+
+
+async def _refusal(asking: Coroutine[None, None, None]) -> str | None:
+    """Why an SFU does not do what it is asked."""
+    try:
+        async with asyncio.timeout(_SFU_SECONDS):
+            await asking
+    except TimeoutError:
+        return f"no answer within {_SFU_SECONDS:.0f} s"
+    except GreffierError as error:
+        return str(error)
+    return None
+
+
+async def _ask_livekit(settings: LiveKitSettings) -> None:
+    from media_gateway.livekit import LiveKitServer
+
+    server = LiveKitServer(settings.url, settings.key, settings.secret)
+    try:
+        await server.rooms()
+    finally:
+        await server.close()
+
+
+async def _ask_janus(settings: JanusSettings) -> None:
+    from media_gateway.janus import JanusGateway, JanusServer
+
+    await JanusGateway(JanusServer(settings.url, settings.pin, settings.secret, settings.token)).check()

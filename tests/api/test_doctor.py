@@ -4,9 +4,11 @@ import importlib.metadata
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 
 import ctranslate2
@@ -15,7 +17,7 @@ import pytest
 
 from api import doctor
 from api.doctor import Finding, Level, all_well, examine, render
-from api.settings import Device, Settings, read_settings
+from api.settings import Device, JanusSettings, LiveKitSettings, Settings, read_settings
 
 
 def only(findings: list[Finding], subject: str) -> Finding:
@@ -151,6 +153,29 @@ def test_the_calibration_is_shown_as_it_was_kept(tmp_path: Path) -> None:
 def test_a_variable_that_means_nothing_is_noted(tmp_path: Path) -> None:
     findings = examine(Settings(tmp_path, unknown=("GREFFIER_X means nothing",)))
     assert only(findings, "settings").said == "GREFFIER_X means nothing"
+
+
+def test_sfus_that_do_not_answer_are_missing_with_what_to_look_at(bare: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        nobody = f"ws://127.0.0.1:{taken.getsockname()[1]}"
+    livekit, janus = LiveKitSettings(nobody, "key", "secret" * 6), JanusSettings(nobody)
+    findings = examine(replace(bare, livekit=livekit, janus=janus))
+    for subject, variable in [("livekit", "LIVEKIT_URL"), ("janus", "GREFFIER_JANUS_URL")]:
+        found = only(findings, subject)
+        assert found.level is Level.MISSING
+        assert "cannot be reached" in found.said
+        assert variable in found.remedy
+        assert "secretsecret" not in found.said
+
+
+def test_an_sfu_that_takes_connections_and_says_nothing_holds_up_nobody_for_long(
+    bare: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "_SFU_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        livekit = LiveKitSettings(f"ws://127.0.0.1:{silent.getsockname()[1]}", "key", "secret" * 6)
+        found = only(examine(replace(bare, livekit=livekit)), "livekit")
+    assert (found.level, "no answer" in found.said) == (Level.MISSING, True)
 
 
 def test_a_finding_is_one_line_with_its_remedy_below() -> None:
