@@ -85,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
         prog="greffier",
         description=_ABOUT,
         epilog="settings, from the environment:\n"
-        + "\n".join(f"  {variable.name:22} {variable.meaning}" for variable in VARIABLES)
+        + "\n".join(f"  {variable.name:29} {variable.meaning}" for variable in VARIABLES)
         + "\n\nexit codes:\n  "
         + _EXITS,
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=28),

@@ -85,7 +85,7 @@ EMPTY_AFTER = Variable(
     "GREFFIER_EMPTY_AFTER",
     "600",
     "seconds from 1 to 86400",
-    "How long nobody may be publishing or reading before a meeting ends by itself.",
+    "How long nobody may be there, speaking, silent or reading, before a meeting ends by itself.",
 )
 HLS_HOLD_BACK = Variable(
     "GREFFIER_HLS_HOLD_BACK",
