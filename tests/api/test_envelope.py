@@ -56,3 +56,10 @@ class TestOrigins:
             assert "access-control-allow-credentials" not in allowed.headers
             other = await http.options("/api/v1/meetings", headers=asked | {"Origin": "https://evil.example"})
             assert "access-control-allow-origin" not in other.headers
+
+
+async def test_the_log_has_no_names_of_rooms(served: Serving, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    await served.http.get("/api/v1/livekit/rooms/anne%20and%20bilal%2Falone/captions")
+    assert "/api/v1/livekit/rooms/{room}" in [getattr(record, "path", "") for record in caplog.records]
+    assert "bilal" not in "".join(str(vars(record)) for record in caplog.records if record.name == "greffier.api")
