@@ -17,6 +17,7 @@ import ctranslate2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.cuda import load_cublas
 from models.downloads import Progress
 from models.faster_whisper import EngineSettings, WhisperEngine
 from pipeline.domain import SAMPLE_RATE, Samples, TrackId, UtteranceId, Window, WindowKind
@@ -114,8 +115,9 @@ def _windows_per_second(engine: WhisperEngine, callers: int, batch: int) -> floa
     """Rate of all callers together on voiced noise: it costs what speech costs, without a recording."""
     window = Window(TrackId("-"), UtteranceId("-"), WindowKind.LIVE, 0.0, _WINDOW, ("fr",), "fr")
     work = [(window, _voiced(_WINDOW))] * batch
+    first = work[:1] if engine.settings.device == "cpu" else work  # a GPU compiles and allocates at the first batch
     with ThreadPoolExecutor(callers) as pool:
-        list(pool.map(engine.hear, [work[:1]] * callers))
+        list(pool.map(engine.hear, [first] * callers))
         begun = time.perf_counter()
         list(pool.map(engine.hear, [work] * callers * _ROUNDS))
         return batch * callers * _ROUNDS / (time.perf_counter() - begun)
@@ -135,7 +137,7 @@ def _voiced(seconds: float) -> Samples:
 def _device(asked: str) -> str:
     if asked != "auto":
         return asked
-    return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+    return "cuda" if ctranslate2.get_cuda_device_count() and load_cublas() else "cpu"
 
 
 def _machine() -> str:

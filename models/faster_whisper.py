@@ -278,4 +278,6 @@ def _with_empty_row(encoded: ctranslate2.StorageView) -> ctranslate2.StorageView
 
 
 def _array(encoded: ctranslate2.StorageView) -> NDArray[np.float32]:
-    return np.array(encoded.to_device(ctranslate2.Device.cpu) if encoded.device != "cpu" else encoded)
+    """On a GPU in half precision; NumPy knows no bfloat16."""
+    here = encoded.to_device(ctranslate2.Device.cpu) if encoded.device != "cpu" else encoded
+    return np.array(here.to(ctranslate2.DataType.float32) if here.dtype == ctranslate2.DataType.bfloat16 else here)

@@ -93,10 +93,11 @@ def replay(
     *options: str,
     settings: Mapping[str, str] | None = None,
     reuse: bool = False,
+    program: Sequence[str] = (),
 ) -> Replay:
     """Replays files as the tracks of one meeting; with ``reuse`` a kept run of the same command is taken instead.
 
-    ``settings`` go to the environment.
+    ``settings`` go to the environment; ``program`` stands in place of ``greffier``.
     """
     folder = cache_folder() / "runs" / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -104,11 +105,11 @@ def replay(
     kept = folder / "usage.json"
     inputs = [str(file.path) for file in files]
     asked = ["caption", *inputs, "--events", str(events), "--transcript", str(transcript), *options]
-    command = shown_command(["greffier", "caption"], files, options, settings or {})
+    command = shown_command([*(program or ["greffier"]), "caption"], files, options, settings or {})
     if not (reuse and kept.is_file() and json.loads(kept.read_text())["asked"] == asked):
         for path in (events, transcript, kept):
             path.unlink(missing_ok=True)
-        usage = run([*greffier(), *asked], settings)
+        usage = run([*([sys.executable, *program[1:]] if program else greffier()), *asked], settings)
         if usage.returncode:
             raise CommandFailed(f"{command} ended with {usage.returncode}: {usage.errors[-400:]}")
         kept.write_text(json.dumps({"asked": asked, "usage": _plain(usage)}))

@@ -2,12 +2,13 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from api.settings import read_settings
-from tests.benchmarks import livekit_load, livekit_room, meetings, offline, quiet_speech, scripted, served
+from tests.benchmarks import gpu, livekit_load, livekit_room, meetings, offline, quiet_speech, scripted, served
 from tests.benchmarks.corpus import cache_folder, counted_clips
 from tests.benchmarks.events import caption_words
 from tests.benchmarks.glossary import SPOKEN, UNSPOKEN
@@ -228,6 +229,29 @@ def run_livekit() -> list[Row]:
     return [Row("livekit", *livekit_room.measure()), Row("livekit-50", *livekit_load.measure())]
 
 
+def run_gpu() -> list[Row]:
+    if not gpu.devices():
+        print("gpu: left out, since CTranslate2 finds no CUDA device here, or no cuBLAS 12 for it", file=sys.stderr)
+        return []
+    gpu.measure()
+    return gpu_rows()
+
+
+def gpu_rows() -> list[Row]:
+    """Rows of what ``gpu.measure`` kept. Random weights know no words: rows of their shape have no word errors."""
+    kept = gpu.load_kept()
+    machine = kept.pop("machine")["name"]
+    rows = []
+    for model in (model for model in gpu.models() if model.name in kept):
+        rows.append(Row(f"gpu-{model.name}", "python -m tests.benchmarks gpu", kept[model.name]["rates"], machine))
+        for talkers, figures in kept[model.name]["talkers"].items():
+            runs = gpu.talk_at_once(model, int(talkers), figures["processes"], reuse=True)
+            heard = latency_figures(runs) | integrity_figures(runs) | cost_figures(runs)
+            errors = {} if model.program else word_error_figures(runs)
+            rows.append(Row(f"gpu-{model.name}-{talkers}", runs[0].command, figures | heard | errors, machine))
+    return rows
+
+
 SCENARIOS = (
     Scenario("yardstick", 10, run_yardstick),
     Scenario("calibration", 1, run_calibration),
@@ -245,4 +269,5 @@ SCENARIOS = (
     Scenario("glossary", 205, run_glossary),
     Scenario("overload", 240, run_overload),
     Scenario("policy", 180, run_policy, extra=True),
+    Scenario("gpu", 500, run_gpu, extra=True),
 )

@@ -6,6 +6,7 @@ Made by ``transformers`` (with PyTorch) and CTranslate2's converter; neither is 
 """
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -31,15 +32,21 @@ SHAPE = {
 ALIGNMENT_HEADS = [[2, 4], [2, 11], [3, 3], [3, 6], [3, 11], [3, 14]]
 """``generation_config.json`` of the same."""
 NAME = "large-v3-turbo-shape"
+BASE = "BENCH_BASE"
+"""The setting that names the folder of whisper-base where it is not that of the cache."""
 _AFTER, _ADDED = "<|su|>", "<|yue|>"
 _TEXT_TOKENS = 50257
+
+
+def base_folder() -> Path:
+    return Path(os.environ[BASE]) if BASE in os.environ else locate("whisper-base", read_settings().cache)
 
 
 def turbo_folder(cache: Path) -> Path:
     """The model's folder in ``cache``, made when it is not there. Raises ``ImportError`` without transformers."""
     folder = cache / NAME
     if not (folder / "preprocessor_config.json").is_file():
-        make(folder, locate("whisper-base", read_settings().cache))
+        make(folder, base_folder())
     return folder
 
 
@@ -102,4 +109,4 @@ def _is_language(token: dict[str, Any]) -> bool:
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]), locate("whisper-base", read_settings().cache))
+    make(Path(sys.argv[1]), base_folder())
