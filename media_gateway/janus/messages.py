@@ -21,7 +21,7 @@ class Code(IntEnum):
     UNAUTHORIZED = 403
     UNAUTHORIZED_PLUGIN = 405
     NO_SUCH_ROOM = 426
-    NO_SUCH_FEED = 428
+    MISSING_ELEMENT = 429
     INVALID_ELEMENT = 430
     PUBLISHERS_FULL = 432
     UNAUTHORIZED_IN_ROOM = 433
@@ -83,7 +83,7 @@ def room_error(refused: Refused, room: str) -> GreffierError:
     """What a refusal to let us into a room means to whoever asked."""
     if refused.code == Code.NO_SUCH_ROOM:
         return NotFound(f"Janus has no room {room}")
-    if refused.code == Code.UNAUTHORIZED_IN_ROOM:
+    if refused.code in {Code.UNAUTHORIZED_IN_ROOM, Code.MISSING_ELEMENT}:
         return GatewayFailed(f"room {room} of Janus asks for another pin or token: set GREFFIER_JANUS_PIN")
     return refused
 
