@@ -45,7 +45,8 @@ class Recognition:
         return captioner
 
     def batcher(self, observer: BatchObserver | None = None) -> Batcher:
-        settings = BatchSettings(callers=self.calibration.callers, batch=self.calibration.batch)
+        batch = self.calibration.batch
+        settings = BatchSettings(self.calibration.callers, batch, record_batch=max(1, batch // 4))
         return Batcher(self.engine, settings, observer)
 
     def _new_policy(self) -> Callable[[], CommitPolicy] | None:

@@ -7,6 +7,7 @@ asked for more once it did not hold some. ``python -m tests.benchmarks.gpu`` mea
 
 import json
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -199,9 +201,7 @@ def gpu_load(figures: Figures) -> Iterator[None]:
 
 def measure() -> None:
     """Measures what the device bears and keeps it, one model after the other."""
-    from tests.benchmarks.report import machine
-
-    kept: dict[str, dict] = {"machine": {"name": f"{device_name()}; {machine()}"}}
+    kept: dict[str, dict] = {"machine": {"name": machine()}}
     for model in models():
         kept[model.name] = {"rates": measure_rates(model), "talkers": {}}
         _keep(kept)
@@ -221,7 +221,13 @@ def measure() -> None:
                 break
 
 
+def machine() -> str:
+    packages = ", ".join(f"{name} {version(name)}" for name in ("ctranslate2", "faster-whisper", "onnxruntime"))
+    return f"{device_name()}, {os.cpu_count()} cores; Python {platform.python_version()}, {packages}."
+
+
 def device_name() -> str:
+    """The GPU and its driver."""
     try:
         asked = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
         return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip().splitlines()[0]
