@@ -47,12 +47,12 @@ class Refused(GatewayFailed):
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One message: ``kind`` is its ``janus``, ``data`` what the plugin or the core tells, ``jsep`` a description."""
+    """One message: ``kind`` is its ``janus``, ``content`` what the plugin or the core tells, ``jsep`` a description."""
 
     kind: str
     transaction: str | None = None
     handle: int | None = None
-    data: Mapping[str, Any] = field(default_factory=dict)
+    content: Mapping[str, Any] = field(default_factory=dict)
     jsep: Mapping[str, Any] | None = None
     error: Refused | None = None
 
@@ -65,7 +65,7 @@ def read(text: str | bytes) -> Said | None:
         return None
     if not isinstance(message, dict) or not isinstance(message.get("janus"), str):
         return None
-    data = _object(_object(message.get("plugindata")).get("data")) or _object(message.get("data"))
+    content = _object(_object(message.get("plugindata")).get("data")) or _object(message.get("data"))
     failure = _object(message.get("error"))
     refused = _refused(failure.get("code"), failure.get("reason")) if failure else None
     transaction, sender = message.get("transaction"), message.get("sender")
@@ -73,9 +73,9 @@ def read(text: str | bytes) -> Said | None:
         kind=message["janus"],
         transaction=transaction if isinstance(transaction, str) else None,
         handle=sender if isinstance(sender, int) else None,
-        data=data,
+        content=content,
         jsep=_object(message.get("jsep")) or None,
-        error=refused or _refused(data.get("error_code"), data.get("error")),
+        error=refused or _refused(content.get("error_code"), content.get("error")),
     )
 
 

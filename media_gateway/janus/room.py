@@ -119,9 +119,9 @@ class JanusRoom:
         if said.kind in {"hangup", "detached"}:
             self._lost()
         elif said.kind == "event":
-            if said.data.get("videoroom") == "joined":
-                self._access["private_id"] = said.data.get("private_id")
-            for change in self._roster.told(said.data):
+            if said.content.get("videoroom") == "joined":
+                self._access["private_id"] = said.content.get("private_id")
+            for change in self._roster.told(said.content):
                 self._apply(change)
 
     def _apply(self, change: Change) -> None:
@@ -222,7 +222,7 @@ async def find_room(handle: JanusHandle, room: str) -> RoomId:
             if refused.code != Code.INVALID_ELEMENT:
                 raise
         else:
-            if found.data.get("exists"):
+            if found.content.get("exists"):
                 return each
     raise NotFound(f"Janus has no room {room}")
 

@@ -50,20 +50,20 @@ class Roster:
     def __len__(self) -> int:
         return len(self._publishers)
 
-    def told(self, data: Mapping[str, Any]) -> list[Change]:
-        """``data`` of one message; of those that are about something else, nothing."""
-        if data.get("videoroom") == "destroyed":
+    def told(self, content: Mapping[str, Any]) -> list[Change]:
+        """``content`` of one message; of one that is about something else, nothing."""
+        if content.get("videoroom") == "destroyed":
             return [Parted(Parting.EMPTY)]
-        if data.get("leaving") == "ok":
-            return [Parted(Parting.EVICTED)] if data.get("reason") == "kicked" else []
+        if content.get("leaving") == "ok":
+            return [Parted(Parting.EVICTED)] if content.get("reason") == "kicked" else []
         changes: list[Change] = []
-        for published in data.get("publishers") or ():
+        for published in content.get("publishers") or ():
             changes += self._published(published["id"], published)
         for word in ("unpublished", "leaving", "kicked"):
-            if word in data:
-                changes += self._gone(data[word])
-        if "display" in data and "id" in data:
-            changes += self._renamed(data["id"], data["display"])
+            if word in content:
+                changes += self._gone(content[word])
+        if "display" in content and "id" in content:
+            changes += self._renamed(content["id"], content["display"])
         return changes
 
     def _published(self, feed: RoomId, published: Mapping[str, Any]) -> list[Change]:

@@ -124,7 +124,7 @@ class JanusCaptions:
                 raise
             del self._ids[name]
             return False
-        return any(_publishes(each) for each in listed.data.get("participants") or ())
+        return any(_publishes(each) for each in listed.content.get("participants") or ())
 
 
 def _publishes(person: Mapping[str, Any]) -> bool:

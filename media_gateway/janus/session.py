@@ -56,7 +56,7 @@ class JanusSession:
             raise GatewayFailed(f"Janus cannot be reached: {type(error).__name__}") from error
         session = cls(socket, server)
         try:
-            session._id = (await session.ask("create")).data["id"]
+            session._id = (await session.ask("create")).content["id"]
         except BaseException as error:
             await session.close()
             if isinstance(error, KeyError):
@@ -67,7 +67,7 @@ class JanusSession:
     async def attach(self, on_event: OnEvent) -> "JanusHandle":
         """A handle of the VideoRoom plugin. Raises ``GatewayFailed``."""
         said = await self.ask("attach", plugin=PLUGIN)
-        handle = said.data.get("id")
+        handle = said.content.get("id")
         if not isinstance(handle, int):
             raise GatewayFailed("Janus gave no handle")
         self._handles[handle] = on_event

@@ -80,7 +80,7 @@ class Person:
         wanted = {} if self.id is None else {"id": self.id}
         body = {"request": "join", "ptype": "publisher", "display": self.name} | wanted
         joined = await self._handle.ask(body | self.server.entrance(self.room))
-        self.id = joined.data["id"]
+        self.id = joined.content["id"]
         if speaks:
             await self.publish()
         return self
@@ -141,7 +141,7 @@ class Person:
     def _told(self, said: Said) -> None:
         if said.kind == "hangup":
             self._hung_up.set()
-        for publisher in said.data.get("publishers") or ():
+        for publisher in said.content.get("publishers") or ():
             data = [each for each in publisher["streams"] if each["type"] == "data"]
             if publisher.get("display") == "captions" and data and publisher["id"] not in self._readers:
                 connection = self._readers[publisher["id"]] = _connection()

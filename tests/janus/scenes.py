@@ -146,7 +146,7 @@ async def putting_out(stage: Stage) -> dict[str, Any]:
     listener = Listener(await JanusGateway(stage.server).join("4"))
     anne = await Person(stage.server, 4, "Anne", 41).come()
     await listener.until(lambda: listener.heard)
-    listed = (await anne.ask(request="listparticipants", room=4)).data["participants"]
+    listed = (await anne.ask(request="listparticipants", room=4)).content["participants"]
     gateway = next(each["id"] for each in listed if each["display"] == "captions")
     await anne.ask(request="kick", room=4, id=gateway)
     await listener.until(lambda: listener.told()[-1].startswith("Parted"))

@@ -89,3 +89,11 @@ async def test_loopback_is_left_out_by_aioice_and_added_by_us() -> None:
 def test_srtp_goes_where_reports_are_sent() -> None:
     assert inspect.iscoroutinefunction(RTCDtlsTransport._send_rtp)
     assert list(inspect.signature(RTCDtlsTransport._send_rtp).parameters) == ["self", "data"]
+
+
+async def test_a_connection_is_sending_while_messages_wait() -> None:
+    peer = await connection()
+    assert not seam.is_sending(peer)
+    peer.createDataChannel("captions")
+    assert seam.is_sending(peer)  # that it is opened
+    await peer.close()
