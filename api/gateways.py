@@ -2,43 +2,76 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from api.house import Sfu
 from api.meetings import new_id
 from api.settings import IceServer, JanusSettings, LiveKitSettings
 from media_gateway.captioned_rooms import CaptionedRooms
 from media_gateway.sfu import SfuGateway
-from pipeline.ports import Leases, RoomMeetings
+from pipeline.ports import Leases, ObjectStore, SpeechDetector
 from pipeline.running import RunningMeetings
+from pipeline.store.sql import SqlStore
+
+if TYPE_CHECKING:
+    from media_gateway.livekit.metadata import MetadataCollector
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What every SFU is opened with. ``house`` tells this server from others beside the same SFU, after a restart, too.
 
-    ``load`` is the part of what this server can recognise that it does, 0 to 1.
+    ``load`` is the part of what this server can recognise that it does, 0 to 1; ``new_detector`` hears one more track.
     """
 
     house: str
     meetings: RunningMeetings
-    store: RoomMeetings
+    store: SqlStore
+    objects: ObjectStore
     leases: Leases
+    new_detector: Callable[[], SpeechDetector]
     load: Callable[[], float]
 
     def rooms_of(self, gateway: SfuGateway) -> CaptionedRooms:
         return CaptionedRooms(gateway, self.meetings, self.store, self.leases, lambda: new_id(12))
 
 
+@dataclass(frozen=True, slots=True)
+class _Collecting:
+    """A metadata collector as a ``RoomService``."""
+
+    collector: "MetadataCollector"
+
+    async def start(self) -> None:
+        self.collector.start()
+
+    async def close(self) -> None:
+        await self.collector.close()
+
+
 def open_livekit(settings: LiveKitSettings, around: Surroundings) -> Sfu:
     # The SDK brings native code that takes a while to load.
     from media_gateway.livekit import LegacyMode, LiveKitGateway, LiveKitServer
+    from media_gateway.livekit.metadata import MetadataCollector, MetadataSettings
     from media_gateway.livekit.service import LiveKitCaptions
 
     server = LiveKitServer(settings.url, settings.key, settings.secret, house=around.house)
     mode = LegacyMode(settings.packets.value)
     rooms = around.rooms_of(LiveKitGateway(server, settings.transcriber, mode=mode))
     captions = LiveKitCaptions(server, rooms, settings.transcriber, load=around.load)
-    return Sfu(rooms, (captions,), lambda: captions.registered, server.close)
+    if settings.collector is None:
+        return Sfu(rooms, (captions,), lambda: captions.registered, server.close)
+    collector = MetadataCollector(
+        server,
+        around.objects,
+        around.store,
+        around.new_detector,
+        around.leases,
+        MetadataSettings(settings.collector, settings.folder),
+    )
+    return Sfu(
+        rooms, (captions, _Collecting(collector)), lambda: captions.registered and collector.registered, server.close
+    )
 
 
 def open_janus(settings: JanusSettings, ice_servers: Sequence[IceServer], around: Surroundings) -> Sfu:

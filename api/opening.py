@@ -63,7 +63,15 @@ async def _opened(settings: Settings, recognition: Recognition, signer: Signer) 
             )
             meetings = RunningMeetings(live, settings.empty_after)
             talkers = recognition.calibration.talkers
-            around = Surroundings(signer.name, meetings, store, MemoryLeases(), lambda: metrics.talking / talkers)
+            around = Surroundings(
+                house=signer.name,
+                meetings=meetings,
+                store=store,
+                objects=objects,
+                leases=MemoryLeases(),
+                new_detector=live.new_detector,
+                load=lambda: metrics.talking / talkers,
+            )
             house = House(
                 settings=settings,
                 store=store,

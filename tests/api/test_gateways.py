@@ -2,12 +2,15 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from api.gateways import Surroundings, open_janus, open_livekit
+from api.house import House
 from api.settings import IceServer, JanusSettings, LiveKitSettings, PacketMode
+from models.level import LevelDetector
 from pipeline.bus.leases import MemoryLeases
 from pipeline.errors import InvalidSetting
 from tests.api.serving import serving
@@ -19,6 +22,10 @@ SFUS = {
     "livekit": LiveKitSettings(f"ws://{NOBODY}", "devkey", "secret" * 6),
     "janus": JanusSettings(f"ws://{NOBODY}", ("1234",)),
 }
+
+
+def surroundings(house: House) -> Surroundings:
+    return Surroundings("house", house.meetings, house.store, house.objects, MemoryLeases(), LevelDetector, lambda: 0.0)
 
 
 @pytest.mark.parametrize("provider", SFUS)
@@ -42,14 +49,21 @@ async def test_both_are_opened_where_both_are_set(tmp_path: Path) -> None:
 
 async def test_packets_are_sent_as_the_settings_say(tmp_path: Path) -> None:
     async with scripted_house(tmp_path) as house:
-        around = Surroundings("house", house.meetings, house.store, MemoryLeases(), lambda: 0.0)
+        around = surroundings(house)
         for mode in PacketMode:
             sfu = open_livekit(LiveKitSettings(f"ws://{NOBODY}", "k", "s", packets=mode), around)
             assert sfu.rooms.gateway._mode.value == mode.value  # type: ignore[attr-defined]
 
 
+async def test_there_is_a_metadata_collector_unless_the_settings_say_no(tmp_path: Path) -> None:
+    livekit = LiveKitSettings(f"ws://{NOBODY}", "k", "s")
+    async with scripted_house(tmp_path) as house:
+        assert len(open_livekit(livekit, surroundings(house)).services) == 2
+        assert len(open_livekit(replace(livekit, collector=None), surroundings(house)).services) == 1
+
+
 async def test_an_ice_server_that_is_none_is_refused_at_the_start(tmp_path: Path) -> None:
     async with scripted_house(tmp_path) as house:
-        around = Surroundings("house", house.meetings, house.store, MemoryLeases(), lambda: 0.0)
+        around = surroundings(house)
         with pytest.raises(InvalidSetting, match="no ICE server"):
             open_janus(JanusSettings("ws://h"), [IceServer("stun:h:1:2")], around)

@@ -1,6 +1,7 @@
 """A server that is set for a LiveKit: at hand for its dispatches, and for applications that want a room captioned."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -45,10 +46,11 @@ async def present(served: Serving, meeting: str, *wanted: tuple[str, bool]) -> N
             await asyncio.sleep(0.05)
 
 
-async def dispatch(livekit: LiveKit, room: str) -> None:
-    """As Visio does when its button is pressed."""
+async def dispatch(livekit: LiveKit, room: str, agent: str = AGENT, metadata: str = "") -> None:
+    """As Visio does when its button is pressed, or a recording begins."""
+    wanted = api.CreateAgentDispatchRequest(room=room, agent_name=agent, metadata=metadata)
     async with livekit.api() as asking:
-        await asking.agent_dispatch.create_dispatch(api.CreateAgentDispatchRequest(room=room, agent_name=AGENT))
+        await asking.agent_dispatch.create_dispatch(wanted)
 
 
 async def agents_in(livekit: LiveKit, room: str) -> list[str]:
@@ -89,6 +91,22 @@ async def test_a_dispatch_begins_a_meeting_that_ends_with_the_room(
         await asking.room.delete_room(api.DeleteRoomRequest(room=room))
     await shows(served, f"/api/v1/meetings/{meeting}", state="ended")
     await present(served, meeting, ("Anne", False))
+
+
+async def test_the_metadata_of_a_recording_is_written_where_the_settings_say(
+    livekit: LiveKit, people: People, room: str, tmp_path: Path
+) -> None:
+    settings = LiveKitSettings(livekit.url, livekit.key, livekit.secret, folder="visio/metadata")
+    async with serving(tmp_path, livekit=settings) as served:
+        await shows(served, "/readyz", livekit=True)
+        await people.join(room, "anne", "Anne")
+        captions = await served.http.post(f"/api/v1/livekit/rooms/{room}/captions")
+        await dispatch(livekit, room, "metadata-collector", "a-recording")
+        async with asyncio.timeout(WAIT):
+            while (await served.house.store.linked_recording("a-recording")) != (room, captions.json()["meeting"]):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+    file = tmp_path / "objects" / "visio" / "metadata" / "a-recording-metadata.json"
+    assert json.loads(file.read_text())["participants"] == [{"participantId": "anne", "name": "Anne"}]
 
 
 async def test_a_server_that_stops_leaves_its_rooms_and_the_next_one_goes_on(
