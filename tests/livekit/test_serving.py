@@ -105,6 +105,7 @@ async def test_the_metadata_of_a_recording_is_written_where_the_settings_say(
         async with asyncio.timeout(WAIT):
             while (await served.house.store.linked_recording("a-recording")) != (room, captions.json()["meeting"]):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
+        await present(served, captions.json()["meeting"], ("Anne", True))
     file = tmp_path / "objects" / "visio" / "metadata" / "a-recording-metadata.json"
     assert json.loads(file.read_text())["participants"] == [{"participantId": "anne", "name": "Anne"}]
 
