@@ -23,9 +23,9 @@ class Keeping:
     """A ``TranscriptStore`` for a session: keeps finals before they are shown, and open utterances at every ``flush``.
 
     Where the store fails, the meeting goes on: a final that is not kept is not ``kept`` yet, is shown as unfinished,
-    tried again at every ``flush`` and given to ``announce`` once the store has it. None is dropped: each is a few
-    hundred bytes that the feed holds anyway; no presence either. Record texts, gaps, pauses and the end wait too, the
-    newest 1,000 of them, the oldest dropped: their speech still has its caption text.
+    tried again at every ``flush`` and given to ``announce`` once the store has it, unless its session waits to show
+    it. None is dropped: each is a few hundred bytes that the feed holds anyway; no presence either. Record texts, gaps,
+    pauses and the end wait too, the newest 1,000 of them, the oldest dropped: their speech still has its caption text.
     """
 
     store: MeetingStore
@@ -38,6 +38,7 @@ class Keeping:
     _later: deque[Callable[[], Awaitable[None]]] = field(default_factory=lambda: deque(maxlen=_LATER))
     _presences: dict[tuple[ParticipantId, float], Presence] = field(default_factory=dict)
     _forced: set[UtteranceId] = field(default_factory=set)
+    _coming: set[UtteranceId] = field(default_factory=set)
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     # --- what a session keeps ---------------------------------------------------------------------------------
@@ -50,8 +51,13 @@ class Keeping:
         self._unkept[caption.utterance] = caption
         if self.failing:
             return  # the next flush tries it: captions do not wait for a store that fails
-        async with self._writing:  # nobody tries it a second time meanwhile
-            await self._keep_unkept(caption)
+        self._coming.add(caption.utterance)
+        try:
+            async with self._writing:  # nobody tries it a second time meanwhile
+                if caption.utterance in self._unkept and not self.failing:
+                    await self._keep_unkept(caption)
+        finally:
+            self._coming.discard(caption.utterance)
 
     async def keep_record(self, record: RecordText) -> None:
         await self.do(partial(self.store.keep_record, record))
@@ -93,7 +99,7 @@ class Keeping:
             for caption in list(self._unkept.values())[:_AT_ONCE]:
                 if asyncio.get_running_loop().time() > slow_at:
                     break
-                if await self._keep_unkept(caption):
+                if await self._keep_unkept(caption) and caption.utterance not in self._coming:
                     self.announce(caption)
             for act in list(self._later)[:_AT_ONCE]:
                 if asyncio.get_running_loop().time() > slow_at:
@@ -112,6 +118,7 @@ class Keeping:
         self._unkept |= {final.utterance: final for final in finals}
         self._open.clear()
         self._changed.clear()
+        self._coming.clear()  # the session tells nothing any more
         return finals
 
     def kept(self, utterance: UtteranceId) -> bool:

@@ -38,6 +38,7 @@ class Fragile(MemoryTranscriptStore):
 
     async def keep_open(self, captions: Sequence[Caption]) -> None:
         self.calls += 1
+        await asyncio.sleep(self.delay)
         if self.full:
             raise StorageFull("no room")
         await MemoryTranscriptStore.keep_open(self, captions)
@@ -170,3 +171,18 @@ async def test_of_what_is_no_final_the_oldest_goes_when_too_much_waits() -> None
     for _ in range(module._LATER // module._AT_ONCE):
         await keeping.flush()
     assert done == list(range(2, module._LATER + 2))
+
+
+async def test_a_final_that_a_flush_keeps_while_its_session_waits_is_told_by_the_session_alone() -> None:
+    keeping, store, told = made()
+    store.delay = 0.02
+    keeping.see(caption(2, 1))
+    flushing = asyncio.create_task(keeping.flush())
+    await asyncio.sleep(0)
+    waiting = asyncio.create_task(keeping.keep_final(caption(1, 2, final=True)))
+    await asyncio.gather(flushing, waiting)
+    await keeping.flush()
+    assert told == []
+    assert keeping.kept(UtteranceId(f"{ANNE}#1"))
+    assert list(store.finals) == [f"{ANNE}#1"]
+    assert store.calls == 2, "each once"
