@@ -71,7 +71,7 @@ class Shown:
     async def follow(self, running: RunningMeeting, room: SfuRoom) -> None:
         """Shows until the feed is closed and everything was shown; nothing is raised."""
         self._begin(running)
-        listening = asyncio.create_task(self._listen(running.feed))
+        listening = asyncio.create_task(self._listen(running.feed, running.feed.newest))
         try:
             await self._show_all(running.feed, room)
         finally:
@@ -120,8 +120,8 @@ class Shown:
                 del self._waiting[key]
             _log.warning("captions.dropped", extra={"number": many})
 
-    async def _listen(self, feed: EventFeed) -> None:
-        async with aclosing(feed.read(feed.newest, present=False)) as batches:
+    async def _listen(self, feed: EventFeed, after: int) -> None:
+        async with aclosing(feed.read(after, present=False)) as batches:
             async for _ in batches:
                 self._changed.set()
         self._ended = True

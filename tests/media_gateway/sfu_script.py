@@ -9,7 +9,7 @@ import numpy as np
 from media_gateway.outlet import Outlet
 from media_gateway.scripted import ScriptedTap
 from media_gateway.sfu import Arrived, Changed, Departed, Parted, Parting, Published, RoomEvent
-from pipeline.domain import SAMPLE_RATE, AudioFrame, Participant, ParticipantId, Track
+from pipeline.domain import SAMPLE_RATE, AudioFrame, Participant, ParticipantId, Track, TrackOpened
 from pipeline.errors import GatewayFailed, NotFound
 from pipeline.export.event import Event
 from pipeline.ports import AudioSource
@@ -37,7 +37,9 @@ class ScriptedMicrophone:
         self.sources.append(Outlet(track, now))
         if self.gone:
             self.sources[-1].close()
-        return ScriptedTap([], self.failures.pop(0)) if self.failures else self.sources[-1]
+        if self.failures:
+            return ScriptedTap([TrackOpened(track, now())], self.failures.pop(0))
+        return self.sources[-1]
 
     def sound(self, seconds: float, *, loud: bool) -> None:
         """Sound of the last ``seconds``, in frames of 100 ms."""
@@ -70,7 +72,8 @@ class ScriptedRoom:
     pace: asyncio.Event = field(default_factory=asyncio.Event)
     parted: Parting | None = None
     left: bool = False
-    _events: "asyncio.Queue[RoomEvent]" = field(default_factory=asyncio.Queue)
+    unleavable: bool = False
+    _events: "asyncio.Queue[RoomEvent | Exception | None]" = field(default_factory=asyncio.Queue)
 
     def __post_init__(self) -> None:
         self.pace.set()
@@ -80,6 +83,10 @@ class ScriptedRoom:
     async def events(self) -> AsyncIterator[RoomEvent]:
         while True:
             event = await self._events.get()
+            if event is None:
+                return
+            if isinstance(event, Exception):
+                raise event
             yield event
             if isinstance(event, Parted):
                 return
@@ -99,29 +106,38 @@ class ScriptedRoom:
 
     async def leave(self) -> None:
         self.left = True
+        if self.unleavable:
+            raise GatewayFailed("the script says so")
         self.part(Parting.LEFT)
 
     # --- what a test does -------------------------------------------------------------------------------------
 
+    def tell(self, event: RoomEvent) -> None:
+        self._events.put_nowait(event)
+
+    def fall_silent(self, failure: Exception | None = None) -> None:
+        """No event comes any more, against the rules without ``Parted``; or ``failure`` is raised."""
+        self._events.put_nowait(failure)
+
     def arrive(self, name: str, *languages: str, identity: str = "") -> ParticipantId:
         """Somebody comes; their id is their name in small letters, or ``identity``."""
         participant = Participant(ParticipantId(identity or name.lower()), name)
-        self._events.put_nowait(Arrived(participant, languages))
+        self.tell(Arrived(participant, languages))
         return participant.id
 
     def change(self, identity: str, name: str, *languages: str) -> None:
-        self._events.put_nowait(Changed(Participant(ParticipantId(identity), name), languages))
+        self.tell(Changed(Participant(ParticipantId(identity), name), languages))
 
     def publish(self, identity: str) -> ScriptedMicrophone:
         microphone = ScriptedMicrophone(f"TR_{identity}_{id(object())}")
         self.microphones[ParticipantId(identity)] = microphone
-        self._events.put_nowait(Published(ParticipantId(identity), microphone))
+        self.tell(Published(ParticipantId(identity), microphone))
         return microphone
 
     def depart(self, identity: str) -> None:
         if microphone := self.microphones.pop(ParticipantId(identity), None):
             microphone.hang_up()
-        self._events.put_nowait(Departed(ParticipantId(identity)))
+        self.tell(Departed(ParticipantId(identity)))
 
     def part(self, why: Parting) -> None:
         """The stay is over; every microphone ends."""
@@ -129,7 +145,7 @@ class ScriptedRoom:
             self.parted = why
             for microphone in self.microphones.values():
                 microphone.hang_up()
-            self._events.put_nowait(Parted(why))
+            self.tell(Parted(why))
 
 
 @dataclass(slots=True)
