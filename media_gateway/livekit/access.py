@@ -14,6 +14,9 @@ _TIMEOUT = aiohttp.ClientTimeout(total=10)
 _TOKEN_LIFE = dt.timedelta(minutes=10)
 """Of tokens to join with; the server itself gives new ones to who is connected."""
 
+HOUSE = "greffier.house"
+"""Attribute of our participants: who may take the place of one whose process was killed."""
+
 _Answer = TypeVar("_Answer")
 
 
@@ -26,13 +29,15 @@ class LiveKitServer:
     """``url`` as LiveKit's own tools take it: ws, wss, http or https.
 
     Its calls raise ``NotFound`` for a room, participant or dispatch that is not there, and ``GatewayFailed`` when the
-    server cannot be reached or refuses.
+    server cannot be reached or refuses. ``house`` names all processes that share their leases with this one, the same
+    after a restart; empty, a participant that a killed process left behind keeps its place until LiveKit removes it.
     """
 
-    def __init__(self, url: str, key: str, secret: str) -> None:
+    def __init__(self, url: str, key: str, secret: str, *, house: str = "") -> None:
         scheme, _, rest = url.partition("://")
         self.url = f"{scheme.replace('http', 'ws')}://{rest}".rstrip("/")
         """Where clients and agents connect: ws or wss."""
+        self.house = house
         self._key = key
         self._secret = secret
         self._client: api.LiveKitAPI | None = None
@@ -51,7 +56,8 @@ class LiveKitServer:
             can_publish_data=True,
             can_update_own_metadata=False,
         )
-        return self._token().with_identity(identity).with_kind("agent").with_grants(grants).to_jwt()
+        token = self._token().with_identity(identity).with_kind("agent").with_grants(grants)
+        return token.with_attributes({HOUSE: self.house} if self.house else {}).to_jwt()
 
     def worker_token(self) -> str:
         """For the connection of an agent worker."""

@@ -31,7 +31,7 @@ from livekit.protocol import agent, models
 from media_gateway.livekit.access import LiveKitServer, failures_mapped
 from pipeline.errors import GatewayFailed
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger("greffier.livekit")
 
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
@@ -151,8 +151,8 @@ class AgentWorker:
                 await self._serve()
             except GatewayFailed as error:
                 trouble = str(error)
-            except Exception as error:  # a job that breaks something here does not end the others to come
-                logger.exception("worker.broken", extra={"agent": self._name})
+            except Exception as error:  # noqa: BLE001 - a job that breaks something here does not end the others
+                _log.error("worker.broken", exc_info=error, extra={"agent": self._name})
                 trouble = f"this worker broke: {type(error).__name__}"
             failures = 0 if self._registration is not None else min(failures + 1, 10)
             self._part(trouble)
@@ -162,7 +162,7 @@ class AgentWorker:
     def _part(self, trouble: str) -> None:
         """Not registered any more, or still not. In the log once for each trouble, not at every attempt."""
         if trouble != self._trouble or self._registration is not None:
-            logger.warning("worker.lost", extra={"agent": self._name, "error": trouble})
+            _log.warning("worker.lost", extra={"agent": self._name, "error": trouble})
         self._forget(trouble)
 
     def _forget(self, trouble: str) -> None:
@@ -207,7 +207,7 @@ class AgentWorker:
             raise GatewayFailed("LiveKit did not register this worker")
         self._socket = socket
         self._registration = Registration(answer.register.worker_id, answer.register.server_info.node_id)
-        logger.info("worker.registered", extra={"agent": self._name, "worker": answer.register.worker_id})
+        _log.info("worker.registered", extra={"agent": self._name, "worker": answer.register.worker_id})
         self._told(self._registration)
 
     async def _converse(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -226,13 +226,13 @@ class AgentWorker:
                 await _send(socket, agent.WorkerMessage(availability=answer))
             case "assignment":
                 self._jobs[message.assignment.job.id] = message.assignment.job
-                logger.info("job.assigned", extra={"agent": self._name, "job": message.assignment.job.id})
+                _log.info("job.assigned", extra={"agent": self._name, "job": message.assignment.job.id})
                 if self._assigned is not None:
                     await self._assigned(message.assignment)
             case "termination":
                 job = self._jobs.pop(message.termination.job_id, None)
                 if job is not None:
-                    logger.info("job.terminated", extra={"agent": self._name, "job": job.id})
+                    _log.info("job.terminated", extra={"agent": self._name, "job": job.id})
                     await self._terminated(job)
             case _:
                 pass
