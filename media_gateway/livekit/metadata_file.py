@@ -11,7 +11,7 @@ called by their LiveKit identity. Pure: times are given, in seconds since 1970.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -46,10 +46,11 @@ class MetadataEvent:
 class RecordingMetadata:
     """What is known of one recording so far. Every state of it can be written, and gone on with after it was read."""
 
-    def __init__(self, events: Iterable[MetadataEvent] = (), names: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(self, events: Iterable[MetadataEvent] = (), names: Mapping[str, str] | None = None) -> None:
         self._events: list[MetadataEvent] = []
-        self._names = dict(names)
+        self._names = dict(names or {})
         self._present: set[str] = set()
+        self._left: dict[str, float] = {}
         self._speaking: dict[str, float] = {}
         self._text = 0
         for event in events:
@@ -74,11 +75,23 @@ class RecordingMetadata:
     def speaking(self) -> frozenset[str]:
         return frozenset(self._speaking)
 
+    @property
+    def newest(self) -> float | None:
+        """The latest time of all that is noted."""
+        return max((event.at for event in self._events), default=None)
+
+    def copy(self) -> "RecordingMetadata":
+        """As it stands, for another thread to write."""
+        copy = RecordingMetadata(names=self._names)
+        copy._events, copy._speaking = list(self._events), dict(self._speaking)
+        copy._present, copy._left, copy._text = set(self._present), dict(self._left), self._text
+        return copy
+
     def connected(self, participant: str, name: str, at: float) -> None:
-        """Also when told again of somebody who is there."""
+        """Also when told again of somebody who is there. Whoever had left comes back after that."""
         self._names[participant] = name
         if participant not in self._present:
-            self._note(MetadataEvent(participant, EventKind.CONNECTED, at))
+            self._note(MetadataEvent(participant, EventKind.CONNECTED, max(at, self._left.get(participant, at))))
 
     def renamed(self, participant: str, name: str) -> None:
         """The file knows one name of each participant, the last."""
@@ -127,6 +140,7 @@ class RecordingMetadata:
                 self._present.add(event.participant)
             case EventKind.DISCONNECTED:
                 self._present.discard(event.participant)
+                self._left[event.participant] = event.at
             case EventKind.SPEECH_START:
                 self._speaking[event.participant] = event.at
             case EventKind.SPEECH_END:
@@ -139,7 +153,7 @@ def read_metadata(content: bytes) -> RecordingMetadata:
     """What ``written`` gave, or Meet's own collector. Raises ``InvalidInput`` for anything else."""
     try:
         found = json.loads(content)
-        names = [(str(each["participantId"]), str(each["name"])) for each in found["participants"]]
+        names = {str(each["participantId"]): str(each["name"]) for each in found["participants"]}
         events = [_event(each) for each in found["events"]]
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidInput("this is no metadata of a recording: it has no events and participants") from error

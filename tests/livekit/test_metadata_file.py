@@ -116,6 +116,18 @@ def test_what_is_told_twice_is_noted_once() -> None:
     ]
 
 
+def test_whoever_comes_back_does_so_after_they_left_though_that_is_told_late() -> None:
+    metadata = RecordingMetadata()
+    metadata.connected("a", "Ann", T)
+    metadata.disconnected("a", T + 5.0)
+    metadata.connected("a", "Ann", T + 4.0)
+    assert [(kind, at) for _, kind, at in told(metadata)] == [
+        ("participant_connected", 0.0),
+        ("participant_disconnected", 5.0),
+        ("participant_connected", 5.0),
+    ]
+
+
 def test_the_last_name_of_a_participant_counts_and_those_who_left_keep_theirs() -> None:
     metadata = RecordingMetadata()
     metadata.connected("a", "Ann", T)
@@ -139,6 +151,7 @@ def test_a_file_that_was_read_goes_on() -> None:
     assert again.present == {"a"}
     assert again.speaking == frozenset()
     assert again.names == {"a": "Ann", "b": "Bob"}
+    assert again.newest == pytest.approx(T + 4.0, abs=1e-3)
     again.connected("a", "Ann", T + 10.0)
     again.speech_started("a", T + 11.0)
     again.speech_ended("a", T + 12.0)
@@ -154,6 +167,18 @@ def event(**changed: object) -> bytes:
     """A file of one event, with something wrong in it."""
     right = {"participant_id": "a", "type": "speech_start", "timestamp": "2026-03-17T15:30:33+00:00", "data": None}
     return json.dumps({"events": [right | changed], "participants": []}).encode()
+
+
+def test_a_copy_stays_as_it_was() -> None:
+    metadata = RecordingMetadata()
+    metadata.connected("a", "Ann", T)
+    metadata.speech_started("a", T + 1.0)
+    copy, written = metadata.copy(), metadata.written(T + 9.0)
+    metadata.speech_ended("a", T + 2.0)
+    metadata.disconnected("a", T + 2.0)
+    metadata.connected("b", "Bob", T + 2.0)
+    assert copy.written(T + 9.0) == written
+    assert (copy.present, copy.speaking) == ({"a"}, {"a"})
 
 
 @pytest.mark.parametrize(
@@ -210,7 +235,7 @@ def test_speakers_are_named_by_it_as_the_summary_names_them() -> None:
             MetadataEvent("b", EventKind.SPEECH_START, T + 4.0),
             MetadataEvent("b", EventKind.SPEECH_END, T + 9.0),
         ],
-        {"a": "Ann", "b": "Bob"}.items(),
+        {"a": "Ann", "b": "Bob"},
     )
     turns = {"SPEAKER_00": [(0.0, 4.8)], "SPEAKER_01": [(4.9, 9.0)], "SPEAKER_02": [(8.6, 12.0)]}
     found = names(json.loads(metadata.written(T + 20.0)), turns, T, T + 20.0)
