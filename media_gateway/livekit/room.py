@@ -39,6 +39,7 @@ _ENDS = {rtc.DisconnectReason.ROOM_DELETED, rtc.DisconnectReason.ROOM_CLOSED}
 _SEND_SECONDS = 8.0
 _LEAVE_SECONDS = 5.0
 _CONNECT_SECONDS = 10.0
+_ASK_AGAIN_SECONDS = 5.0
 _MOST_EVENTS = 10_000
 """Events that wait for who reads them; beyond them the stay is lost, and the next one tells all anew."""
 _MOST_UTTERANCES = 1_000
@@ -70,7 +71,8 @@ class LiveKitRoom:
     def __init__(
         self, connection: rtc.Room, *, mode: LegacyMode = LegacyMode.APPEND, empty_after: float = 10.0
     ) -> None:
-        self._room = connection
+        self.connection = connection
+        """The SDK's."""
         self._mode = mode
         self._empty_after = empty_after
         self._people: dict[str, _Person] = {}
@@ -89,11 +91,12 @@ class LiveKitRoom:
         options = rtc.RoomOptions(auto_subscribe=False, connect_timeout=_CONNECT_SECONDS)
         with failures_mapped(server.url):
             async with asyncio.timeout(2 * _CONNECT_SECONDS):
-                await self._room.connect(server.url, token, options)
+                await self.connection.connect(server.url, token, options)
         # What the SDK tells comes after what is found here: its task runs when this one waits.
-        for participant in tuple(self._room.remote_participants.values()):
+        for participant in tuple(self.connection.remote_participants.values()):
             self._arrived(participant)
-            for publication in tuple(participant.track_publications.values()):
+            # In no order: of several microphones one that is open is taken.
+            for publication in sorted(participant.track_publications.values(), key=lambda each: each.muted):
                 self._published(publication, participant)
         self._look_who_is_there()
 
@@ -166,11 +169,11 @@ class LiveKitRoom:
             final=segment.final,
         )
         packet = rtc.Transcription(speaker.identity, speaker.microphone, [one])
-        await self._room.local_participant.publish_transcription(packet)
+        await self.connection.local_participant.publish_transcription(packet)
 
     async def _send_text(self, stream: TextStream, identity: str | None = None) -> None:
         """As ``identity``, of whom only agents may speak so."""
-        writer = await self._room.local_participant.stream_text(
+        writer = await self.connection.local_participant.stream_text(
             topic=stream.topic, attributes=stream.attributes, sender_identity=identity
         )
         if stream.text:
@@ -194,10 +197,11 @@ class LiveKitRoom:
             "track_muted": lambda participant, publication: self._muted(participant, publication, muted=True),
             "track_unmuted": lambda participant, publication: self._muted(participant, publication, muted=False),
             "connection_state_changed": lambda _: self._look_who_is_there(),
+            "reconnected": self._reconnected,
             "disconnected": self._disconnected,
         }
         for event, take in told.items():
-            self._room.on(event, take)
+            self.connection.on(event, take)
 
     def _arrived(self, told: rtc.RemoteParticipant) -> None:
         if told.kind in _NOT_PEOPLE or told.permissions.hidden:
@@ -250,10 +254,18 @@ class LiveKitRoom:
         self._subscribe(person)
 
     def _subscribe(self, person: _Person) -> None:
-        """To the first microphone, once; the others wait until it goes."""
+        """To the first microphone; the others wait until it goes. What is asked while the connection is renewed is
+        lost, so it is asked for until it comes."""
         first = next(iter(person.microphones.values()), None)
-        if first is not None and not first.subscribed and self._parted is None:
-            first.set_subscribed(True)
+        there = self._people.get(person.identity) is person
+        if first is None or first.subscribed or not there or self._parted is not None:
+            return
+        first.set_subscribed(True)
+        asyncio.get_running_loop().call_later(_ASK_AGAIN_SECONDS, self._subscribe, person)
+
+    def _reconnected(self) -> None:
+        for person in self._people.values():
+            self._subscribe(person)
 
     def _subscribed(
         self, track: rtc.RemoteTrack, publication: rtc.RemoteTrackPublication, told: rtc.RemoteParticipant
@@ -287,19 +299,20 @@ class LiveKitRoom:
             person.tap.unmute()
 
     def _disconnected(self, reason: "rtc.DisconnectReason.ValueType") -> None:
+        if self._parted is None:
+            _log.info("room.disconnected", extra={"reason": rtc.DisconnectReason.Name(reason)})
         if reason in _EVICTIONS:
             self._part(Parting.EVICTED)
         elif reason in _ENDS:
             self._part(Parting.EMPTY)
         else:
             self._part(Parting.LOST)
-        _log.info("room.disconnected", extra={"reason": rtc.DisconnectReason.Name(reason)})
 
     # --- how it ends ----------------------------------------------------------------------------------------
 
     def _look_who_is_there(self) -> None:
         """Counts down while nobody is there; a connection that is being renewed sees nobody, and says nothing."""
-        connected = self._room.connection_state == rtc.ConnectionState.CONN_CONNECTED
+        connected = self.connection.connection_state == rtc.ConnectionState.CONN_CONNECTED
         alone = connected and not self._people and self._parted is None
         if alone and self._emptying is None:
             loop = asyncio.get_running_loop()
@@ -324,7 +337,7 @@ class LiveKitRoom:
         async with self._leaving:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LEAVE_SECONDS):
-                    await self._room.disconnect()
+                    await self.connection.disconnect()
 
     def _close_tap(self, person: _Person, sid: str) -> None:
         if person.tap is not None and person.tap.id == sid:

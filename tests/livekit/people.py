@@ -40,6 +40,22 @@ class Text:
         return self.attributes["lk.transcription_final"] == "true"
 
 
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One segment of a legacy transcription packet; ``track`` is what it names, where its speaker is there. Times in
+    milliseconds, ``at`` is ``time.monotonic()``."""
+
+    speaker: str
+    track: str
+    id: str
+    text: str
+    final: bool
+    language: str
+    start: int
+    end: int
+    at: float
+
+
 @dataclass(slots=True)
 class Microphone:
     """A published track; what is played on it goes out in real time, silence in between."""
@@ -77,7 +93,7 @@ class Person:
     identity: str
     texts: list[Text] = field(default_factory=list)
     notices: list[dict[str, Any]] = field(default_factory=list)
-    packets: list[rtc.TranscriptionSegment] = field(default_factory=list)
+    packets: list[Packet] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     microphones: list[Microphone] = field(default_factory=list)
     _reading: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -91,14 +107,16 @@ class Person:
         name: str = "",
         *,
         key: bytes | None = None,
+        hears: bool = False,
         token: str = "",
         **more: object,
     ) -> "Person":
-        """``key`` makes it encrypt end to end; ``more`` goes to ``server.token``, unless ``token`` is given."""
+        """``key`` makes it encrypt end to end, and it ``hears`` the others: fifty who do keep two cores busy. ``more``
+        goes to ``server.token``, unless ``token`` is given."""
         person = cls(rtc.Room(), identity)
         person._listen()
         encryption = rtc.E2EEOptions(rtc.KeyProviderOptions(shared_key=key)) if key is not None else None
-        options = rtc.RoomOptions(encryption=encryption)
+        options = rtc.RoomOptions(auto_subscribe=hears, encryption=encryption)
         async with asyncio.timeout(WAIT):
             await person.room.connect(server.url, token or server.token(room, identity, name, **more), options)
         return person
@@ -124,10 +142,9 @@ class Person:
     async def rename(self, name: str) -> None:
         await self.room.local_participant.set_name(name)
 
-    async def describe(self, **attributes: str) -> None:
-        await self.room.local_participant.set_attributes(
-            {key.replace("_", "."): each for key, each in attributes.items()}
-        )
+    async def describe(self, attributes: dict[str, str]) -> None:
+        """Sets attributes; those that are not named stay."""
+        await self.room.local_participant.set_attributes(attributes)
 
     async def leave(self) -> None:
         """Does nothing for one who is not there any more."""
@@ -146,9 +163,21 @@ class Person:
     def _listen(self) -> None:
         self.room.register_text_stream_handler(TRANSCRIPTION, self._opened)
         self.room.register_text_stream_handler(NOTICE, self._opened)
-        self.room.on("transcription_received", lambda segments, *_: self.packets.extend(segments))
+        self.room.on("transcription_received", self._received)
         for event in ("reconnecting", "reconnected", "disconnected", "participant_connected"):
             self.room.on(event, lambda *_, event=event: self.told.append(event))
+
+    def _received(
+        self,
+        segments: list[rtc.TranscriptionSegment],
+        participant: rtc.Participant | None,
+        publication: rtc.TrackPublication | None,
+    ) -> None:
+        speaker = participant.identity if participant is not None else ""
+        track, at = publication.sid if publication is not None else "", time.monotonic()
+        for each in segments:
+            times = each.start_time, each.end_time
+            self.packets.append(Packet(speaker, track, each.id, each.text, each.final, each.language, *times, at))
 
     def _opened(self, reader: rtc.TextStreamReader, sender: str) -> None:
         task = asyncio.create_task(self._read(reader, sender))

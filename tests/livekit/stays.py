@@ -89,6 +89,11 @@ class Stay:
         return {event.participant.id: event.participant.name for event in self.told if isinstance(event, Arrived)}
 
     @property
+    def languages(self) -> dict[str, tuple[str, ...]]:
+        """What those who arrived declared to speak when they came, by id."""
+        return {event.participant.id: event.languages for event in self.told if isinstance(event, Arrived)}
+
+    @property
     def departed(self) -> list[str]:
         return [event.participant for event in self.told if isinstance(event, Departed)]
 

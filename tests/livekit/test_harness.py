@@ -20,7 +20,7 @@ def test_the_server_is_the_one_that_ci_builds() -> None:
 
 
 async def test_what_a_person_plays_another_hears(people: People, room: str) -> None:
-    anne, eric = await people.join(room, "anne"), await people.join(room, "eric")
+    anne, eric = await people.join(room, "anne"), await people.join(room, "eric", hears=True)
     microphone = await anne.publish()
     await until(lambda: _sound_of(eric.room, "anne"))
     track = _sound_of(eric.room, "anne")
