@@ -48,7 +48,7 @@ class JanusSession:
                 subprotocols=[Subprotocol(SUBPROTOCOL)],
                 open_timeout=ANSWER_SECONDS,
                 ping_interval=_PING_SECONDS,
-                ping_timeout=_PING_SECONDS,
+                ping_timeout=2 * _PING_SECONDS,
                 close_timeout=1.0,
                 proxy=None,
             )
@@ -77,6 +77,7 @@ class JanusSession:
         """Asks and waits for the answer. Raises ``Refused``, ``GatewayFailed``."""
         transaction = secrets.token_hex(8)
         answer: asyncio.Future[Said] = asyncio.get_running_loop().create_future()
+        answer.add_done_callback(lambda done: done.cancelled() or done.exception())  # who asked may fail to
         self._waiting[transaction] = answer
         try:
             async with asyncio.timeout(ANSWER_SECONDS):

@@ -19,7 +19,7 @@ general: {{
     protected_folders = []
     {general}
 }}
-nat: {{ ice_enforce_list = "{address}", ipv6 = false }}
+nat: {{ ice_enforce_list = "{address}", ipv6 = false {nat} }}
 media: {{ rtp_port_range = "{first}-{last}", ipv6 = false }}
 plugins: {{ disable = "{plugins}" }}
 transports: {{ disable = "{transports}" }}
@@ -36,11 +36,12 @@ _OTHER_TRANSPORTS = "http mqtt nanomsg pfunix rabbitmq"
 
 @dataclass
 class JanusProcess:
-    """``general`` is added to the core's settings, ``plugin`` to VideoRoom's, ``rooms`` are there from the start."""
+    """``general``, ``nat`` and ``plugin`` are added to the settings, ``rooms`` are there from the start."""
 
     folder: Path
     port: int = 8188
     general: str = ""
+    nat: str = ""
     plugin: str = ""
     rooms: dict[str, str] = field(default_factory=dict)
     _process: asyncio.subprocess.Process | None = None
@@ -85,6 +86,7 @@ class JanusProcess:
             first=first,
             last=first + 999,
             general=self.general,
+            nat=self.nat,
             plugins=",".join(f"libjanus_{name}.so" for name in _OTHER_PLUGINS.split()),
             transports=",".join(f"libjanus_{name}.so" for name in _OTHER_TRANSPORTS.split()),
         )

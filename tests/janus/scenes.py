@@ -302,6 +302,7 @@ async def play(folder: Path) -> dict[str, Any]:
         folder / "closed",
         8189,
         general=f'api_secret = "{SECRET}"',
+        nat=", full_trickle = true",
         plugin="string_ids = true",
         rooms={"77": f'pin = "{PIN}"'},
     )
