@@ -81,10 +81,12 @@ async def test_one_who_comes_muted_is_heard_once_unmuted(livekit: LiveKit, peopl
 async def test_shared_screens_are_not_listened_to_and_one_microphone_at_a_time_is(
     livekit: LiveKit, people: People, room: str
 ) -> None:
-    anne = await people.join(room, "anne")
+    anne, eric = await people.join(room, "anne"), await people.join(room, "eric")
     await anne.publish(rtc.TrackSource.SOURCE_SCREENSHARE_AUDIO)
     await anne.publish(muted=True)
     opened = await anne.publish()
+    there = eric.room.remote_participants
+    await until(lambda: "anne" in there and len(there["anne"].track_publications) == 3)
     async with staying(livekit, room) as stay:
         ear = await stay.ear("anne")
         await until(lambda: ear.frames)
