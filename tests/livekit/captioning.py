@@ -21,6 +21,7 @@ from media_gateway.livekit.service import LiveKitCaptions
 from media_gateway.sfu import Parting, Published, RoomEvent
 from pipeline.bus.leases import MemoryLeases
 from pipeline.domain import TrackId, Word
+from pipeline.ports import Leases
 from tests.houses import scripted_house
 from tests.livekit.people import until
 from tests.livekit.server import WAIT, LiveKit
@@ -86,8 +87,8 @@ class WatchedGateway:
 
 @dataclass(slots=True)
 class Captioning:
-    """``partings`` are what ``rooms`` told of their ends. Everybody who speaks is heard to say ``word000 word001 …``, one
-    in each half second of meeting time."""
+    """``partings`` are what ``rooms`` told of their ends. Everybody who speaks is heard to say ``word000 word001 …``,
+    one in each half second of meeting time."""
 
     livekit: LiveKit
     name: str
@@ -125,13 +126,14 @@ async def captioning(
     load: float = 0.0,
     empty_after: float = 10.0,
     start: bool = True,
+    leases: Leases | None = None,
 ) -> AsyncIterator[Captioning]:
     """Started and registered, unless ``start`` is False."""
     server = LiveKitServer(livekit.url, livekit.key, livekit.secret, house=house)
     gateway = WatchedGateway(LiveKitGateway(server, name, empty_after=empty_after))
     async with scripted_house(folder, Counting({TrackId("any"): ()})) as home:
         await home.meetings.start()
-        rooms = CaptionedRooms(gateway, home.meetings, home.store, MemoryLeases(), lambda: new_id(12))
+        rooms = CaptionedRooms(gateway, home.meetings, home.store, leases or MemoryLeases(), lambda: new_id(12))
         service = LiveKitCaptions(server, rooms, name, load=lambda: load, sweep=SWEEP)
         captions = Captioning(livekit, name, home, gateway, rooms, service)
         rooms.on_parted(captions.tell)
