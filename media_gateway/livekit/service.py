@@ -26,16 +26,14 @@ import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from livekit import api
 from livekit.protocol import agent
 
-from media_gateway.captioned_rooms import RoomState, Tell
+from media_gateway.captioned_rooms import CaptionedRooms
 from media_gateway.livekit.access import HOUSE, LiveKitServer, agent_identity
 from media_gateway.livekit.worker import Acceptance, AgentWorker, Registration
 from media_gateway.sfu import Parting
-from pipeline.domain import MeetingId
 from pipeline.errors import GreffierError, NotFound
 
 _log = logging.getLogger("greffier.livekit")
@@ -48,23 +46,13 @@ _TOLD_SECONDS = 15.0
 _PEOPLE = (api.ParticipantInfo.STANDARD, api.ParticipantInfo.SIP)
 
 
-class Rooms(Protocol):
-    """What ``CaptionedRooms`` does for dispatches."""
-
-    async def start(self, room: str) -> MeetingId: ...
-
-    async def stop(self, room: str) -> None: ...
-
-    def state(self, room: str) -> RoomState | None: ...
-
-    def on_parted(self, tell: Tell) -> None: ...
-
-
 @dataclass(slots=True)
 class _Dispatch:
-    """``job``: what tells of its deletion, None when it was found in a list; ``unlisted``: since when it is not in
-    the list; ``late``: it came while we were in the room, as far as we know, and nobody has looked since."""
+    """``since``: when it was known first; ``job``: what tells of its deletion, None when it was found in a list;
+    ``unlisted``: since when it is in no list; ``late``: it came while we were in the room, as far as we know, and
+    nobody has looked since."""
 
+    since: float
     job: str | None = None
     unlisted: float | None = None
     late: bool = False
@@ -101,7 +89,13 @@ class LiveKitCaptions:
     """
 
     def __init__(
-        self, server: LiveKitServer, rooms: Rooms, agent_name: str, *, load: Callable[[], float], sweep: float = 5.0
+        self,
+        server: LiveKitServer,
+        rooms: CaptionedRooms,
+        agent_name: str,
+        *,
+        load: Callable[[], float],
+        sweep: float = 5.0,
     ) -> None:
         self._server = server
         self._rooms = rooms
@@ -180,7 +174,7 @@ class LiveKitCaptions:
 
     def _note(self, room: str, orders: _Orders, dispatch: str) -> None:
         """A dispatch just made."""
-        orders.known.setdefault(dispatch, _Dispatch()).late = self._inside(room)
+        orders.known.setdefault(dispatch, _Dispatch(_now())).late = self._inside(room)
         orders.due = orders.due or not self._captioned(room)
         orders.node = self._node()
         _log.info("dispatch.made", extra={"dispatch": dispatch, "open": len(orders.known)})
@@ -204,7 +198,7 @@ class LiveKitCaptions:
         if why is Parting.EVICTED and await self._is_taken(room):
             # Another process took our identity: its dispatches are its own now, ours again when it goes.
             orders.over -= ended
-            orders.known |= {name: _Dispatch() for name in ended}
+            orders.known |= {name: _Dispatch(_now()) for name in ended}
             orders.due = False
             return
         self._work(room, orders)
@@ -268,7 +262,7 @@ class LiveKitCaptions:
         try:
             await self._rooms.start(room)
         except GreffierError:
-            orders.led = False
+            orders.led, orders.due = False, orders.again  # who asked meanwhile asks for another try
             raise
 
     async def _leave(self, room: str, orders: _Orders) -> None:
@@ -281,20 +275,19 @@ class LiveKitCaptions:
     # --- what the lists say -----------------------------------------------------------------------------------
 
     async def _sweep_forever(self) -> None:
-        now = asyncio.get_running_loop().time
         pause: float | None = None
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._sweep_now.wait()
             self._sweep_now.clear()
-            began = now()
+            began = _now()
             if self.registered:
                 try:
                     await self._sweep()
                 except Exception as failure:  # noqa: BLE001 - the next one may find what this one did not
                     _log.warning("sweep.failed", exc_info=None if isinstance(failure, GreffierError) else failure)
-            pause = max(self._pause, (now() - began) / _SWEEP_SHARE)
+            pause = max(self._pause, (_now() - began) / _SWEEP_SHARE)
 
     async def _sweep(self) -> None:
         before = dict(self._orders)
@@ -307,20 +300,21 @@ class LiveKitCaptions:
     async def _sweep_room(self, room: str) -> None:
         async with self._slots:
             try:
-                node = self._node()
+                node, began = self._node(), _now()
                 listed = {each.id for each in await self._server.dispatches(room, self._name)}
                 if listed or room in self._orders:
-                    await self._compare(room, self._orders_of(room), listed, node)
+                    await self._compare(room, self._orders_of(room), listed, node, began)
             except GreffierError as failure:  # it was closed meanwhile, or its node does not answer
                 _log.info("sweep.passed_over", extra={"error": type(failure).__name__})
 
-    async def _compare(self, room: str, orders: _Orders, listed: set[str], node: str) -> None:
+    async def _compare(self, room: str, orders: _Orders, listed: set[str], node: str, began: float) -> None:
+        """``listed`` is what ``node`` answered to a question of ``began``."""
         if not node or node != self._node():
-            return  # the list is of a server that is gone
-        self._miss(orders, listed, lost=orders.node not in {"", node})
+            return  # it is another server now
+        self._miss(orders, [name for name in orders.known if name not in listed], node, began)
         orders.node = node
         for dispatch in listed - orders.over - orders.known.keys():
-            orders.known[dispatch] = _Dispatch(late=self._inside(room))
+            orders.known[dispatch] = _Dispatch(_now(), late=self._inside(room))
         for dispatch in listed & orders.over:
             with suppress(NotFound):
                 await self._server.delete_dispatch(room, dispatch)
@@ -328,17 +322,16 @@ class LiveKitCaptions:
             orders.due = orders.due or await self._is_orphaned(room)
         self._work(room, orders)
 
-    def _miss(self, orders: _Orders, listed: set[str], *, lost: bool) -> None:
-        """Dispatches that are not listed any more were deleted, or ``lost``, and then captions need them no more."""
-        now = asyncio.get_running_loop().time()
-        for name in [name for name in orders.known if name not in listed]:
+    def _miss(self, orders: _Orders, missing: list[str], node: str, began: float) -> None:
+        """Dispatches that are in no list any more were deleted, or lost, and then captions need them no more."""
+        for name in missing:
             known = orders.known[name]
-            known.unlisted = known.unlisted or now
-            waits = known.job is not None
-            if waits and now - known.unlisted < _TOLD_SECONDS:
+            known.unlisted = known.unlisted or began
+            told = known.job is not None
+            if known.since >= began or (told and began - known.unlisted < _TOLD_SECONDS):
                 continue
-            orders.end({name})
-            if lost or waits:
+            del orders.known[name]
+            if told or orders.node not in {"", node}:
                 orders.led = False
                 _log.warning("dispatch.lost", extra={"dispatch": name})
 
@@ -386,3 +379,7 @@ class LiveKitCaptions:
         self._tasks.discard(task)
         if not task.cancelled() and (failure := task.exception()) is not None:
             _log.error("captions.broken", exc_info=failure)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
