@@ -15,17 +15,10 @@ from livekit import rtc
 
 from media_gateway import people
 from media_gateway.livekit.access import LiveKitServer, agent_identity, failures_mapped
+from media_gateway.livekit.showing import Showing
 from media_gateway.livekit.tap import LiveKitTap
-from media_gateway.livekit.transcription import (
-    LegacyMode,
-    LegacySegment,
-    TextStream,
-    caption_stream,
-    legacy_segments,
-    notice_stream,
-    segment_id,
-)
-from media_gateway.sfu import Arrived, Changed, Departed, Parted, Parting, Published, RoomEvent
+from media_gateway.livekit.transcription import LegacyMode
+from media_gateway.sfu import Arrived, Changed, Departed, Parted, Parting, Published, Renewed, RoomEvent
 from pipeline.domain import Participant, ParticipantId
 from pipeline.errors import GatewayFailed, NotFound
 from pipeline.export.event import Event
@@ -36,13 +29,11 @@ LANGUAGES_ATTRIBUTE = "greffier.languages"
 _NOT_PEOPLE = {rtc.ParticipantKind.PARTICIPANT_KIND_AGENT, rtc.ParticipantKind.PARTICIPANT_KIND_EGRESS}
 _EVICTIONS = {rtc.DisconnectReason.PARTICIPANT_REMOVED, rtc.DisconnectReason.DUPLICATE_IDENTITY}
 _ENDS = {rtc.DisconnectReason.ROOM_DELETED, rtc.DisconnectReason.ROOM_CLOSED}
-_SEND_SECONDS = 8.0
 _LEAVE_SECONDS = 5.0
 _CONNECT_SECONDS = 10.0
 _ASK_AGAIN_SECONDS = 5.0
 _MOST_EVENTS = 10_000
 """Events that wait for who reads them; beyond them the stay is lost, and the next one tells all anew."""
-_MOST_UTTERANCES = 1_000
 _MOST_GONE = 10_000
 
 
@@ -56,10 +47,16 @@ class _Person:
     identity: str
     microphones: dict[str, rtc.RemoteTrackPublication] = field(default_factory=dict)
     tap: LiveKitTap | None = None
+    asking: asyncio.TimerHandle | None = None
 
     @property
     def microphone(self) -> str:
         return next(iter(self.microphones), "")
+
+    def stop_asking(self) -> None:
+        if self.asking is not None:
+            self.asking.cancel()
+            self.asking = None
 
 
 class LiveKitRoom:
@@ -73,17 +70,16 @@ class LiveKitRoom:
     ) -> None:
         self.connection = connection
         """The SDK's."""
-        self._mode = mode
         self._empty_after = empty_after
         self._people: dict[str, _Person] = {}
         self._identities: OrderedDict[ParticipantId, str] = OrderedDict()  # of everybody seen; bounded: _MOST_GONE
         self._events: deque[RoomEvent] = deque()  # bounded: _MOST_EVENTS
         self._changed = asyncio.Event()
         self._parted: Parting | None = None
+        self._lost_at: float | None = None
         self._emptying: asyncio.TimerHandle | None = None
         self._leaving = asyncio.Lock()
-        # How many segments of an utterance were sent, of which revision; bounded: _MOST_UTTERANCES, the oldest go.
-        self._sent: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        self._showing = Showing(connection, mode)
         self._listen()
 
     async def connect(self, server: LiveKitServer, token: str) -> None:
@@ -121,64 +117,18 @@ class LiveKitRoom:
             return
         if self._parted is not None:
             raise GatewayFailed("this room was left")
-        try:
-            async with asyncio.timeout(_SEND_SECONDS):
-                if event["type"] == "caption":
-                    await self._show_caption(event)
-                else:
-                    await self._send_text(notice_stream(event))
-        except _SEND_FAILURES as error:
-            raise GatewayFailed(f"LiveKit did not take a caption: {type(error).__name__}") from error
+        if event["type"] == "notice":
+            await self._showing.notice(event)
+            return
+        who = str(event["participant"])
+        identity = self._identities.get(ParticipantId(who), who)
+        speaker = self._people.get(identity)
+        await self._showing.caption(event, identity, speaker.microphone if speaker is not None else None)
 
     async def leave(self) -> None:
         """As ``SfuRoom``."""
         self._part(Parting.LEFT)
         await self._disconnect()
-
-    # --- captions -------------------------------------------------------------------------------------------
-
-    async def _show_caption(self, event: Event) -> None:
-        identity = self._identities.get(ParticipantId(str(event["participant"])), str(event["participant"]))
-        speaker = self._people.get(identity)
-        if speaker is not None:
-            await self._send_segments(event, speaker)
-        track = speaker.microphone if speaker is not None else ""
-        await self._send_text(caption_stream(event, track), identity)
-
-    async def _send_segments(self, event: Event, speaker: _Person) -> None:
-        """Those that were not sent yet; all of them where the same state is shown again."""
-        segments = legacy_segments(event, self._mode)
-        utterance, revision = segment_id(event), int(str(event["revision"]))
-        sent, shown = self._sent.get(utterance, (0, -1))
-        first = sent if self._mode is LegacyMode.APPEND and revision > shown else 0
-        for number, segment in enumerate(segments[first:], first + 1):
-            await self._send_segment(segment, speaker)
-            self._sent[utterance] = (max(number, sent), shown)
-        self._sent[utterance] = (max(len(segments), sent), revision)
-        self._sent.move_to_end(utterance)
-        while len(self._sent) > _MOST_UTTERANCES:
-            self._sent.popitem(last=False)
-
-    async def _send_segment(self, segment: LegacySegment, speaker: _Person) -> None:
-        one = rtc.TranscriptionSegment(
-            id=segment.id,
-            text=segment.text,
-            start_time=segment.start_ms,
-            end_time=segment.end_ms,
-            language=segment.language,
-            final=segment.final,
-        )
-        packet = rtc.Transcription(speaker.identity, speaker.microphone, [one])
-        await self.connection.local_participant.publish_transcription(packet)
-
-    async def _send_text(self, stream: TextStream, identity: str | None = None) -> None:
-        """As ``identity``, of whom only agents may speak so."""
-        writer = await self.connection.local_participant.stream_text(
-            topic=stream.topic, attributes=stream.attributes, sender_identity=identity
-        )
-        if stream.text:
-            await writer.write(stream.text)
-        await writer.aclose()
 
     # --- what the SDK tells ---------------------------------------------------------------------------------
 
@@ -197,6 +147,7 @@ class LiveKitRoom:
             "track_muted": lambda participant, publication: self._muted(participant, publication, muted=True),
             "track_unmuted": lambda participant, publication: self._muted(participant, publication, muted=False),
             "connection_state_changed": lambda _: self._look_who_is_there(),
+            "reconnecting": self._interrupted,
             "reconnected": self._reconnected,
             "disconnected": self._disconnected,
         }
@@ -206,6 +157,7 @@ class LiveKitRoom:
     def _arrived(self, told: rtc.RemoteParticipant) -> None:
         if told.kind in _NOT_PEOPLE or told.permissions.hidden:
             return
+        self._departed(told)  # in case that nobody said so
         participant, languages = people.participant(told.identity, told.name), _languages(told)
         self._people[told.identity] = _Person(participant, languages, told.identity)
         self._remember(participant.id, told.identity)
@@ -213,14 +165,14 @@ class LiveKitRoom:
         self._look_who_is_there()
 
     def _ready(self, told: rtc.RemoteParticipant) -> None:
-        """Whoever comes sees open utterances from their beginning: others have their phrases, and ignore them."""
         if told.identity in self._people:
-            self._sent.clear()
+            self._showing.anew()
 
     def _departed(self, told: rtc.RemoteParticipant) -> None:
         person = self._people.pop(told.identity, None)
         if person is None:
             return
+        person.stop_asking()
         if person.tap is not None:
             person.tap.close()
         self._tell(Departed(person.participant.id))
@@ -256,14 +208,22 @@ class LiveKitRoom:
     def _subscribe(self, person: _Person) -> None:
         """To the first microphone; the others wait until it goes. What is asked while the connection is renewed is
         lost, so it is asked for until it comes."""
+        person.stop_asking()
         first = next(iter(person.microphones.values()), None)
         there = self._people.get(person.identity) is person
         if first is None or first.subscribed or not there or self._parted is not None:
             return
         first.set_subscribed(True)
-        asyncio.get_running_loop().call_later(_ASK_AGAIN_SECONDS, self._subscribe, person)
+        person.asking = asyncio.get_running_loop().call_later(_ASK_AGAIN_SECONDS, self._subscribe, person)
+
+    def _interrupted(self) -> None:
+        self._lost_at = self._lost_at or asyncio.get_running_loop().time()
 
     def _reconnected(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._tell(Renewed(now - (self._lost_at or now)))
+        self._lost_at = None
+        self._showing.anew()  # what was sent last may have been lost
         for person in self._people.values():
             self._subscribe(person)
 
@@ -327,6 +287,7 @@ class LiveKitRoom:
             return
         self._parted = why
         for person in self._people.values():
+            person.stop_asking()
             if person.tap is not None:
                 person.tap.close()
         self._events.append(Parted(why))
@@ -358,9 +319,6 @@ class LiveKitRoom:
             return
         self._events.append(event)
         self._changed.set()
-
-
-_SEND_FAILURES = (rtc.participant.PublishTranscriptionError, rtc.StreamError, RuntimeError, TimeoutError)
 
 
 def _languages(told: rtc.Participant) -> tuple[str, ...]:

@@ -1,0 +1,72 @@
+"""Tokens for a LiveKit server, and its refusals in words of ours."""
+
+import asyncio
+
+import aiohttp
+import pytest
+from livekit import api, rtc
+
+from media_gateway.livekit import LiveKitServer, agent_identity
+from media_gateway.livekit.access import failures_mapped
+from pipeline.errors import GatewayFailed, NotFound
+
+_SECRET = "a secret of tests, of 32 characters and more"
+
+
+@pytest.mark.parametrize(
+    ("given", "joined"),
+    [
+        ("ws://sfu:7880", "ws://sfu:7880"),
+        ("http://sfu:7880/", "ws://sfu:7880"),
+        ("https://sfu.example.org/livekit", "wss://sfu.example.org/livekit"),
+    ],
+)
+def test_the_address_may_be_given_as_any_tool_takes_it(given: str, joined: str) -> None:
+    assert LiveKitServer(given, "key", _SECRET).url == joined
+
+
+def test_a_token_to_join_lets_a_hidden_agent_listen_and_send_data_in_one_room() -> None:
+    token = LiveKitServer("ws://sfu", "key", _SECRET).join_token("room", "greffier-room")
+    claims = api.TokenVerifier("key", _SECRET).verify(token)
+    assert claims.identity == "greffier-room"
+    assert claims.kind == "agent"
+    assert claims.video is not None
+    assert (claims.video.room, claims.video.room_join, claims.video.hidden) == ("room", True, True)
+    assert claims.video.can_subscribe
+    assert claims.video.can_publish_data
+    assert not claims.video.can_publish
+    assert not claims.video.can_update_own_metadata
+    assert not claims.video.room_admin
+
+
+def test_a_worker_s_token_joins_nothing() -> None:
+    claims = api.TokenVerifier("key", _SECRET).verify(LiveKitServer("ws://sfu", "key", _SECRET).worker_token())
+    assert claims.video is not None
+    assert claims.video.agent
+    assert not claims.video.room_join
+
+
+def test_an_agent_is_called_by_its_name_and_the_room() -> None:
+    assert agent_identity("multi-user-transcriber", "4c7b") == "multi-user-transcriber-4c7b"
+
+
+@pytest.mark.parametrize(
+    ("failure", "becomes", "says"),
+    [
+        (api.ServerError("not_found", "no such room", status=404), NotFound, "no such room"),
+        (api.ServerError("unauthenticated", "invalid token", status=401), GatewayFailed, "LIVEKIT_API_KEY"),
+        (api.ServerError("internal", "broken", status=500), GatewayFailed, "broken"),
+        (rtc.ConnectError("engine: signal failure"), GatewayFailed, "signal failure"),
+        (aiohttp.ClientConnectionError(), GatewayFailed, "cannot be reached"),
+        (TimeoutError(), GatewayFailed, "cannot be reached"),
+        (ConnectionRefusedError(), GatewayFailed, "cannot be reached"),
+    ],
+)
+def test_failures_of_its_packages_are_ours(failure: Exception, becomes: type[Exception], says: str) -> None:
+    with pytest.raises(becomes, match=says), failures_mapped("ws://sfu"):
+        raise failure
+
+
+def test_what_is_cancelled_stays_cancelled() -> None:
+    with pytest.raises(asyncio.CancelledError), failures_mapped("ws://sfu"):
+        raise asyncio.CancelledError
