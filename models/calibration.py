@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from models.cuda import load_cublas
 from models.downloads import Progress
 from models.faster_whisper import EngineSettings, WhisperEngine
-from pipeline.domain import SAMPLE_RATE, Samples, TrackId, UtteranceId, Window, WindowKind
+from pipeline.domain import SAMPLE_RATE, Samples, TrackId, UtteranceId, Window, WindowKind, Word
 
-_VERSION = 4
+_VERSION = 5
 _WINDOW = 6.0
 """Seconds of the window that is timed: what a live window holds on average."""
 _TOKENS = 12
@@ -30,6 +30,8 @@ _TOKENS = 12
 _ROUNDS = 3
 _LEAST_STEP, _MOST_STEP = 0.3, 2.0
 _CPU_BATCHES, _GPU_BATCHES = (1, 2, 4), (16, 32, 64)
+_GPU_CALLERS = 2, 4
+"""On a GPU a batch leaves gaps, while its features are computed and its words are timed, that other batches fill."""
 _CPU_TALKERS, _GPU_TALKERS = 4, 128
 """How many talk at once when the machine is full: for each caller of a CPU, on a GPU."""
 
@@ -103,7 +105,8 @@ def _measured(folder: Path, device: str, compute_type: str | None, threads: int 
 
 def _candidates(device: str, compute_type: str | None, threads: int | None) -> Iterator[EngineSettings]:
     if device != "cpu":
-        yield EngineSettings(device=device, compute_type=compute_type or "float16", callers=2, threads=1)
+        for callers in _GPU_CALLERS:
+            yield EngineSettings(device=device, compute_type=compute_type or "float16", callers=callers, threads=1)
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for kind in [compute_type] if compute_type else ["int8", "float32"]:
@@ -113,14 +116,26 @@ def _candidates(device: str, compute_type: str | None, threads: int | None) -> I
 
 def _windows_per_second(engine: WhisperEngine, callers: int, batch: int) -> float:
     """Rate of all callers together on voiced noise: it costs what speech costs, without a recording."""
-    window = Window(TrackId("-"), UtteranceId("-"), WindowKind.LIVE, 0.0, _WINDOW, ("fr",), "fr")
-    work = [(window, _voiced(_WINDOW))] * batch
-    first = work[:1] if engine.settings.device == "cpu" else work  # a GPU compiles and allocates at the first batch
+    on_gpu = engine.settings.device != "cpu"
+    work = _live_windows(batch) if on_gpu else [(_window(0), _voiced(_WINDOW))] * batch
+    first = work if on_gpu else work[:1]  # a GPU compiles and allocates at the first batch
     with ThreadPoolExecutor(callers) as pool:
         list(pool.map(engine.hear, [first] * callers))
         begun = time.perf_counter()
         list(pool.map(engine.hear, [work] * callers * _ROUNDS))
         return batch * callers * _ROUNDS / (time.perf_counter() - begun)
+
+
+def _live_windows(count: int) -> list[tuple[Window, Samples]]:
+    """Windows as they come together when many people talk: the committed text in them has no one length."""
+    sound = _voiced(_WINDOW)
+    return [(_window(8 * (number % 4)), sound) for number in range(count)]
+
+
+def _window(committed: int) -> Window:
+    """The window that is timed, with as many committed words of one token each."""
+    words = tuple(Word(" de", 0.1 * number, 0.1 * number + 0.1, 1.0) for number in range(1, committed + 1))
+    return Window(TrackId("-"), UtteranceId("-"), WindowKind.LIVE, 0.0, _WINDOW, ("fr",), "fr", prefix=words)
 
 
 def _voiced(seconds: float) -> Samples:

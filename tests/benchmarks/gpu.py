@@ -206,19 +206,25 @@ def measure() -> None:
         kept[model.name] = {"rates": measure_rates(model), "talkers": {}}
         _keep(kept)
         for talkers, processes in asked_talkers():
-            load: Figures = {}
-            try:
-                with gpu_load(load):
-                    runs = talk_at_once(model, talkers, processes)
-            except CommandFailed as failure:
-                _say(f"{model.name}: {talkers} talkers: {failure}")
+            if not measure_talkers(kept, model, talkers, processes):
                 break
-            well, figures = held(runs)
-            kept[model.name]["talkers"][str(talkers)] = {"processes": processes, "held": well} | figures | load
-            _keep(kept)
-            _say(f"{model.name}: {talkers} talkers in {processes}: {'held' if well else 'not held'} {figures} {load}")
-            if not well:
-                break
+
+
+def measure_talkers(kept: dict[str, dict], model: Model, talkers: int, processes: int) -> bool:
+    """Keeps what it was like when so many talked; whether they were held."""
+    load: Figures = {}
+    try:
+        with gpu_load(load):
+            runs = talk_at_once(model, talkers, processes)
+    except CommandFailed as failure:
+        _say(f"{model.name}: {talkers} talkers: {failure}")
+        return False
+    well, figures = held(runs)
+    how = {"processes": processes} | {name: kept[model.name]["rates"][name] for name in ("callers", "batch")}
+    kept[model.name]["talkers"][str(talkers)] = how | {"held": int(well)} | figures | load
+    _keep(kept)
+    _say(f"{model.name}: {talkers} talkers in {processes}: {'held' if well else 'not held'} {figures} {load}")
+    return well
 
 
 def machine() -> str:

@@ -106,7 +106,8 @@ def test_threads_that_were_asked_for_are_used(monkeypatch: pytest.MonkeyPatch) -
     assert [(each.callers, each.threads) for each in calibration._candidates("cpu", "int8", None)] == [(8, 1)]
     assert [(each.callers, each.threads) for each in calibration._candidates("cpu", "int8", 4)] == [(2, 4)]
     assert [(each.callers, each.threads) for each in calibration._candidates("cpu", "int8", 16)] == [(1, 16)]
-    assert [each.compute_type for each in calibration._candidates("cuda", None, None)] == ["float16"]
+    on_gpu = [(each.callers, each.compute_type) for each in calibration._candidates("cuda", None, None)]
+    assert on_gpu == [(2, "float16"), (4, "float16")]
 
 
 def test_settings_stand_in_the_place_of_what_was_measured(
