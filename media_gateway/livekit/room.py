@@ -32,6 +32,8 @@ _ENDS = {rtc.DisconnectReason.ROOM_DELETED, rtc.DisconnectReason.ROOM_CLOSED}
 _LEAVE_SECONDS = 5.0
 _CONNECT_SECONDS = 10.0
 _ASK_AGAIN_SECONDS = 5.0
+_COMING_BACK_SECONDS = 60.0
+"""After a connection was lost, as when the server is started anew, the others may come back later."""
 _MOST_EVENTS = 10_000
 """Events that wait for who reads them; beyond them the stay is lost, and the next one tells all anew."""
 _MOST_GONE = 10_000
@@ -77,6 +79,7 @@ class LiveKitRoom:
         self._changed = asyncio.Event()
         self._parted: Parting | None = None
         self._lost_at: float | None = None
+        self._expected_until = 0.0
         self._emptying: asyncio.TimerHandle | None = None
         self._leaving = asyncio.Lock()
         self._showing = Showing(connection, mode)
@@ -146,13 +149,12 @@ class LiveKitRoom:
             "track_subscription_failed": self._refused,
             "track_muted": lambda participant, publication: self._muted(participant, publication, muted=True),
             "track_unmuted": lambda participant, publication: self._muted(participant, publication, muted=False),
-            "connection_state_changed": lambda _: self._look_who_is_there(),
             "reconnecting": self._interrupted,
             "reconnected": self._reconnected,
             "disconnected": self._disconnected,
         }
         for event, take in told.items():
-            self.connection.on(event, take)
+            self.connection.on(event, _guarded(take))
 
     def _arrived(self, told: rtc.RemoteParticipant) -> None:
         if told.kind in _NOT_PEOPLE or told.permissions.hidden:
@@ -218,14 +220,17 @@ class LiveKitRoom:
 
     def _interrupted(self) -> None:
         self._lost_at = self._lost_at or asyncio.get_running_loop().time()
+        self._look_who_is_there()
 
     def _reconnected(self) -> None:
         now = asyncio.get_running_loop().time()
         self._tell(Renewed(now - (self._lost_at or now)))
         self._lost_at = None
+        self._expected_until = now + _COMING_BACK_SECONDS
         self._showing.anew()  # what was sent last may have been lost
         for person in self._people.values():
             self._subscribe(person)
+        self._look_who_is_there()
 
     def _subscribed(
         self, track: rtc.RemoteTrack, publication: rtc.RemoteTrackPublication, told: rtc.RemoteParticipant
@@ -272,11 +277,11 @@ class LiveKitRoom:
 
     def _look_who_is_there(self) -> None:
         """Counts down while nobody is there; a connection that is being renewed sees nobody, and says nothing."""
-        connected = self.connection.connection_state == rtc.ConnectionState.CONN_CONNECTED
-        alone = connected and not self._people and self._parted is None
+        alone = self._lost_at is None and not self._people and self._parted is None
         if alone and self._emptying is None:
             loop = asyncio.get_running_loop()
-            self._emptying = loop.call_later(self._empty_after, self._part, Parting.EMPTY)
+            at = max(loop.time() + self._empty_after, self._expected_until)
+            self._emptying = loop.call_at(at, self._part, Parting.EMPTY)
         elif not alone and self._emptying is not None:
             self._emptying.cancel()
             self._emptying = None
@@ -319,6 +324,18 @@ class LiveKitRoom:
             return
         self._events.append(event)
         self._changed.set()
+
+
+def _guarded(take: Callable[..., None]) -> Callable[..., None]:
+    """The SDK would log what failed with all that it told, names included."""
+
+    def guarded(*told: object) -> None:
+        try:
+            take(*told)
+        except Exception:  # noqa: BLE001 - whatever befalls one event stays with it
+            _log.exception("room.broken")
+
+    return guarded
 
 
 def _languages(told: rtc.Participant) -> tuple[str, ...]:

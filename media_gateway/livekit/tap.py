@@ -16,7 +16,8 @@ from pipeline.domain import SAMPLE_RATE, AudioFrame, Track, TrackEvent
 from pipeline.ports import AudioSource
 
 FRAME_MS = 40
-"""A frame costs the same whatever it holds (docs/livekit.md)."""
+"""A frame costs the same whatever it holds: an open stream 0.02 of a core at 10 ms, 0.01 at 20, 0.005 at 40, hardly
+less beyond that. Twenty tracks of which two talk and eighteen are muted: 0.07, 0.05, 0.04, at 100 ms still 0.04."""
 _LINGER = 1.2
 """Seconds that a muted track is listened to: its last sound is still on its way, and speech ends in the silence."""
 _LOOK = 0.05

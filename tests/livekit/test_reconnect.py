@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from livekit import rtc
 
-from media_gateway.sfu import Parting
+from media_gateway.sfu import Parting, Renewed
 from pipeline.domain import SAMPLE_RATE
 from tests.livekit.hearing import find
 from tests.livekit.people import Microphone, People, until
@@ -90,6 +90,25 @@ async def test_a_server_that_is_killed_and_started_again_is_joined_again_by_the_
         second = await stay.ear("anne", 1)
         await until(lambda: second.frames)
         await _heard(microphone, second)
+
+
+async def test_after_a_new_connection_the_others_have_a_minute_to_come_back(
+    own_livekit: LiveKit, own_people: People, room: str
+) -> None:
+    anne = await own_people.join(room, "anne")
+    await anne.publish()
+    async with staying(own_livekit, room, empty_after=0.3) as stay:
+        await until(lambda: stay.ears)
+        await asyncio.to_thread(own_livekit.kill)
+        await own_people.leave()
+        await asyncio.to_thread(own_livekit.start)
+        await until(lambda: any(isinstance(event, Renewed) for event in stay.told))
+        await asyncio.sleep(1.0)
+        assert stay.parting is None
+        anne = await own_people.join(room, "anne")
+        await anne.publish()
+        await stay.ear("anne", 1)
+        assert stay.parting is None
 
 
 async def test_a_server_that_is_stopped_ends_the_stay_as_lost(
