@@ -3,10 +3,22 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from media_gateway.sfu import Arrived, Changed, Departed, Parted, Parting, Published, RoomEvent, SfuRoom, TrackTap
+from media_gateway.sfu import (
+    Arrived,
+    Changed,
+    Departed,
+    Parted,
+    Parting,
+    Published,
+    Renewed,
+    RoomEvent,
+    SfuRoom,
+    TrackTap,
+)
 from media_gateway.shown import Shown
 from pipeline.domain import Participant, ParticipantId, TrackEvent
 from pipeline.errors import GreffierError, InvalidInput, NotFound
@@ -67,6 +79,7 @@ class CaptionedRoom:
     _attending: asyncio.Lock = field(default_factory=asyncio.Lock)
     _publishing: "set[asyncio.Task[None]]" = field(default_factory=set)
     _turned: asyncio.Event = field(default_factory=asyncio.Event)
+    _back: asyncio.Event = field(default_factory=asyncio.Event)
     _arrivals: int = 0
     _over: bool = False
 
@@ -119,18 +132,27 @@ class CaptionedRoom:
                 continue
             self._session = session
             self._turn()
+            if self.shown.follows(session):
+                self._back.set()
             for person in tuple(self._people.values()):
                 await _forgiving(self._enter(person))
             await self.shown.follow(session, self.room)
 
     async def _show_again(self) -> None:
-        """Those who come back after a lost connection missed what was shown until then."""
-        seen = 0
-        for pause in _COMING_BACK:
-            await asyncio.sleep(pause)
-            if self._arrivals != seen:
-                seen = self._arrivals
-                self.shown.again()
+        """Who comes back after a lost connection missed what was shown until then, and may need a moment: it is shown
+        again at the two looks that follow."""
+        while await self._back.wait():
+            self._back.clear()
+            before = seen = -1
+            for pause in _COMING_BACK:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._back.wait()
+                if self._back.is_set():
+                    break
+                if self._arrivals != before:
+                    self.shown.again()
+                before, seen = seen, self._arrivals
 
     def _turn(self) -> None:
         """There is another session, or there will be none."""
@@ -169,6 +191,11 @@ class CaptionedRoom:
                     task = self.group.create_task(self._publish(known, tap))
                     self._publishing.add(task)
                     task.add_done_callback(self._publishing.discard)
+            case Renewed(since=since):
+                _log.info("room.renewed", extra={"seconds": round(since, 1)})
+                if self._session is not None:
+                    self.shown.renew(self._session.now() - since)
+                    self._back.set()
             case Parted():
                 pass
 

@@ -68,13 +68,23 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
+class Renewed:
+    """The connection of this stay was lost, ``since`` seconds ago as far as was noticed, and stands again.
+
+    What was shown meanwhile, or shortly before, may not have arrived. Others may come back later, told as ever.
+    """
+
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
 class Parted:
     """The last event of a room."""
 
     why: Parting
 
 
-RoomEvent = Arrived | Changed | Departed | Published | Parted
+RoomEvent = Arrived | Changed | Departed | Published | Renewed | Parted
 
 
 class SfuRoom(Protocol):
@@ -100,4 +110,4 @@ class SfuGateway(Protocol):
         """``livekit`` or ``janus``."""
 
     async def join(self, room: str) -> SfuRoom:
-        """Raises ``NotFound`` for a room that is not there, ``GatewayFailed`` when the SFU cannot be reached or refuses."""
+        """Raises ``NotFound`` for a room that is not there, ``GatewayFailed`` when it cannot be joined."""

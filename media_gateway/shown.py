@@ -19,7 +19,8 @@ _TYPES = {"caption", "notice"}
 HISTORY = 120.0
 """Seconds: finals of speech that ended so long ago are shown where a meeting was captioned by another session."""
 AGAIN = 5.0
-"""Seconds of captions before the last one shown that are shown again after a connection was lost."""
+"""Seconds of captions shown before a connection was lost that are shown again once it stands: until a loss is noticed
+they go nowhere."""
 _WAITING = 500
 _TRIES = 3
 _LAST_TRIES = 5
@@ -84,14 +85,22 @@ class Shown:
             self._wait_for(reading for reading in self._captions(self._feed) if _sent_at(reading) >= self._from)
             self._changed.set()
 
+    def follows(self, running: RunningMeeting) -> bool:
+        """Whether an earlier stay showed this session."""
+        return running.feed is self._feed
+
+    def renew(self, lost_at: float) -> None:
+        """The connection was lost at ``lost_at``, meeting time, and stands again."""
+        self._from = lost_at - AGAIN
+        self.again()
+
     # --- what is due ------------------------------------------------------------------------------------------
 
     def _begin(self, running: RunningMeeting) -> None:
         """A feed that is not known yet begins with its newest part, one that is with what may have been lost."""
         self._ended = False
-        if running.feed is self._feed:
-            self._from = self._last - AGAIN
-            self.again()
+        if self.follows(running):
+            self.renew(self._last)
             return
         self._feed, self._cursor, self._last = running.feed, running.feed.newest, running.now()
         self._from = float("inf")

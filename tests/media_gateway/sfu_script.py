@@ -151,13 +151,15 @@ class ScriptedRoom:
 @dataclass(slots=True)
 class ScriptedGateway:
     """An ``SfuGateway``. ``joined`` are the stays, oldest first; ``refusals`` are raised by the next joins, one each;
-    ``door``: closed, it holds back whoever joins; ``absent``: rooms that are not there; ``down``: nothing answers."""
+    ``door``: closed, it holds back whoever joins; ``absent``: rooms that are not there; ``down``: nothing answers;
+    ``greeting``: what every room tells first."""
 
     provider: str = "livekit"
     joined: list[ScriptedRoom] = field(default_factory=list)
     refusals: list[Exception] = field(default_factory=list)
     absent: set[str] = field(default_factory=set)
     down: bool = False
+    greeting: list[RoomEvent] = field(default_factory=list)
     tries: int = 0
     door: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -174,4 +176,6 @@ class ScriptedGateway:
         if room in self.absent:
             raise NotFound(f"there is no room {room}")
         self.joined.append(ScriptedRoom(room))
+        for event in self.greeting:
+            self.joined[-1].tell(event)
         return self.joined[-1]

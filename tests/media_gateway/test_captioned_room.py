@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from media_gateway import captioned_room
-from media_gateway.sfu import Departed, Parting, Published
+from media_gateway.sfu import Departed, Parting, Published, Renewed
 from pipeline import session as shell
 from pipeline.domain import MeetingId, ParticipantId
 from pipeline.running import meeting as one
@@ -287,3 +287,34 @@ async def test_a_room_that_cannot_be_left_is_forgotten(here: Gathering, meeting:
     here.room.unleavable = True
     await here.rooms.stop("council")
     assert here.rooms.all() == []
+
+
+async def test_a_connection_that_was_renewed_shows_again_what_went_nowhere_also_to_those_who_come_back_later(
+    here: Gathering, meeting: MeetingId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(captioned_room, "_COMING_BACK", (0.05,) * 20)
+    anne = await here.speaker()
+    await here.say(anne, "long before")
+    await here.hears("long before")
+    here.stage.clock.at += 60.0
+    await here.say(anne, "into the void")
+    await here.hears("into the void")
+    room, heard = here.room, len(here.room.shown)
+    here.stage.clock.at += 3.0
+    room.tell(Renewed(3.0))
+    await until(lambda: len(room.shown) == heard + 3)  # at once, and at the next two looks
+    await asyncio.sleep(0.15)
+    assert [str(event["committed"]).strip() for event in room.shown[heard:]] == ["into the void"] * 3
+    room.arrive("Bilal")
+    await until(lambda: len(room.shown) == heard + 5)
+    await asyncio.sleep(0.15)
+    assert len(room.shown) == heard + 5
+    room.tell(Renewed(3.0))
+    await until(lambda: len(room.shown) == heard + 8)
+
+
+async def test_a_connection_that_is_renewed_before_the_meeting_runs_changes_nothing(here: Gathering) -> None:
+    here.gateway.greeting = [Renewed(1.0)]
+    meeting = await here.rooms.start("council")
+    here.room.arrive("Anne")
+    await until(lambda: told(here, meeting))
