@@ -39,7 +39,10 @@ _MANY = 50
 """Collections at once that count as full load."""
 _LEASE = 15.0
 _AT_ONCE = 8
+_SWEEP_SHARE = 0.1
+"""Of the time that may go into sweeps: they follow each other more slowly where there are very many rooms."""
 _CLOSE_SECONDS = 8.0
+_WRITE_SECONDS = 2.0
 _PEOPLE = (api.ParticipantInfo.STANDARD, api.ParticipantInfo.SIP)
 
 
@@ -136,7 +139,7 @@ class MetadataCollector:
         for task in self._tasks:
             task.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks)
+            await asyncio.wait(self._tasks, timeout=_WRITE_SECONDS)
 
     # --- what LiveKit says ----------------------------------------------------------------------------------
 
@@ -257,16 +260,19 @@ class MetadataCollector:
     # --- what the lists say ---------------------------------------------------------------------------------
 
     async def _sweep_forever(self) -> None:
+        now, pause = asyncio.get_running_loop().time, self._settings.sweep
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.sweep):
+                async with asyncio.timeout(pause):
                     await self._sweep_now.wait()
             self._sweep_now.clear()
+            began = now()
             if self.registered:
                 try:
                     await self._sweep()
                 except GreffierError as failure:
                     _log.warning("metadata.sweep_failed", extra={"why": str(failure)})
+            pause = max(self._settings.sweep, (now() - began) / _SWEEP_SHARE)
 
     async def _sweep(self) -> None:
         listed: set[str] = set()

@@ -256,9 +256,9 @@ class _Stay:
         return self._identities.get(participant, participant)
 
     def _name(self, participant: Participant) -> str:
-        """As LiveKit has it."""
+        """As LiveKit has it, where it has one."""
         told = self._connection.remote_participants.get(self._identity(participant.id))
-        return participant.name if told is None else told.name
+        return participant.name if told is None else told.name or participant.name
 
     def _joined_at(self, identity: str) -> float:
         """LiveKit tells of those who publish nothing with up to three seconds' delay, and when they came. Its clock

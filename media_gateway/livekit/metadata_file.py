@@ -89,7 +89,8 @@ class RecordingMetadata:
 
     def connected(self, participant: str, name: str, at: float) -> None:
         """Also when told again of somebody who is there. Whoever had left comes back after that."""
-        self._names[participant] = name
+        if participant in self._names or len(self._events) < MOST_EVENTS:
+            self._names[participant] = name
         if participant not in self._present:
             self._note(MetadataEvent(participant, EventKind.CONNECTED, max(at, self._left.get(participant, at))))
 

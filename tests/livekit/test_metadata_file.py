@@ -208,6 +208,7 @@ def test_it_is_bounded_and_what_has_begun_still_ends(monkeypatch: pytest.MonkeyP
     metadata.wrote("a", "too much", T + 2.0)
     metadata.connected("b", "Bob", T + 2.0)
     metadata.disconnected("a", T + 3.0)
+    assert metadata.names == {"a": "Ann"}
     assert [kind for _, kind, _ in told(metadata)] == [
         "participant_connected",
         "speech_start",
