@@ -8,6 +8,7 @@ from typing import TypeVar
 import aiohttp
 from livekit import api, rtc
 
+from media_gateway.livekit import native
 from pipeline.errors import GatewayFailed, NotFound
 
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
@@ -34,6 +35,7 @@ class LiveKitServer:
     """
 
     def __init__(self, url: str, key: str, secret: str, *, house: str = "") -> None:
+        native.outlive()
         scheme, _, rest = url.partition("://")
         self.url = f"{scheme.replace('http', 'ws')}://{rest}".rstrip("/")
         """Where clients and agents connect: ws or wss."""

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from livekit import rtc
 
+from media_gateway.livekit import native
 from pipeline.domain import SAMPLE_RATE, Samples
 from tests.livekit.server import WAIT, LiveKit
 
+native.outlive()
 TRANSCRIPTION = "lk.transcription"
 NOTICE = "greffier.notice"
 _QUEUE_MS = 400

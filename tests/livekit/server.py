@@ -76,7 +76,8 @@ class LiveKit:
 
     def _started(self) -> bool:
         config = self.folder / "livekit.yaml"
-        if not self.port:
+        first = not self.port
+        if first:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.port, tcp_port, udp_port = _free_ports()
             ports = {"port": self.port, "tcp_port": tcp_port, "udp_port": udp_port}

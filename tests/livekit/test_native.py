@@ -1,0 +1,26 @@
+"""The end of a process that used LiveKit's SDK."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ENDING = """
+import time
+from livekit import rtc
+from livekit.rtc._ffi_client import FfiClient
+from media_gateway.livekit.access import LiveKitServer
+
+ends, sleeps = FfiClient._dispose, time.sleep
+FfiClient._dispose = lambda self: (print("the SDK ends"), ends(self))
+time.sleep = lambda seconds: (print("calls return"), sleeps(seconds))
+for _ in range(2):
+    LiveKitServer("ws://127.0.0.1:9", "key", "secret")
+FfiClient.instance
+"""
+
+
+def test_calls_of_the_sdk_have_time_to_return_once_after_it_has_ended() -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", ENDING], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
+    )
+    assert said.stdout.splitlines() == ["the SDK ends", "calls return"]
