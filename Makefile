@@ -18,7 +18,7 @@ help: ## list the commands
 setup: ## make .venv, install the pinned packages, fetch the weights
 	@.ci/setup
 
-services: ## install the Debian packages that tests need (when root), build livekit-server
+services: ## install the Debian packages that tests need (when root), build their servers
 	@.ci/services
 
 run: setup ## start the server on this machine and say where its page is; Ctrl-C stops it

@@ -1,9 +1,17 @@
-"""What is kept of one meeting, in memory."""
+"""What is kept for as long as the process lives."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import BinaryIO
 
 from pipeline.domain import Caption, Gap, ParticipantId, Pause, Presence, RecordText, UtteranceId
+from pipeline.errors import NotFound
+from pipeline.store.disk import explained
+from pipeline.store.keys import checked_key
+
+_explained = partial(explained, "files of meetings", "GREFFIER_HOME")
 
 
 @dataclass(slots=True)
@@ -41,3 +49,25 @@ class MemoryTranscriptStore:
     async def keep_presences(self, presences: Sequence[Presence]) -> None:
         for presence in presences:
             self.presences[presence.participant, presence.joined] = presence
+
+
+@dataclass(slots=True)
+class MemoryObjects:
+    """An ``ObjectStore``."""
+
+    kept: dict[str, bytes] = field(default_factory=dict)
+
+    async def put(self, key: str, content: bytes | BinaryIO) -> None:
+        checked_key(key)
+        with _explained():
+            self.kept[key] = content if isinstance(content, bytes) else content.read()
+
+    async def open(self, key: str) -> BinaryIO:
+        try:
+            return io.BytesIO(self.kept[checked_key(key)])
+        except KeyError:
+            raise NotFound(f"nothing is kept under {key}") from None
+
+    async def delete_prefix(self, prefix: str) -> None:
+        below = checked_key(prefix.removesuffix("/"))
+        self.kept = {key: content for key, content in self.kept.items() if not f"{key}/".startswith(f"{below}/")}

@@ -8,16 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline.errors import InvalidInput, NotFound
+from pipeline.errors import NotFound
 from pipeline.store.disk import explained
+from pipeline.store.keys import checked_key
 
 _explained = partial(explained, "files of meetings", "GREFFIER_HOME")
-_LONGEST_NAME = 200
-"""Bytes of one part of a key: file systems take 255, temporary names want some."""
 
 
 class FolderObjects:
-    """An ``ObjectStore``. A key is parts between ``/``, none of them empty or beginning with a dot.
+    """An ``ObjectStore`` whose keys are paths below ``folder`` (``pipeline.store.keys``).
 
     Its calls run in threads: a slow disk holds up nobody. Raises ``StorageFailed`` when the folder cannot be used.
     """
@@ -43,12 +42,7 @@ class FolderObjects:
         await asyncio.to_thread(self._delete, self._path(prefix.removesuffix("/")))
 
     def _path(self, key: str) -> Path:
-        for part in key.split("/"):
-            if not part or part.startswith(".") or not part.isprintable() or "\\" in part:
-                raise InvalidInput(f"{key!r} is no key: its parts between / are names that begin with no dot")
-            if len(part.encode()) > _LONGEST_NAME:
-                raise InvalidInput(f"a key has a part of more than {_LONGEST_NAME} bytes: give a shorter one")
-        return self._folder / key
+        return self._folder / checked_key(key)
 
     def _open(self, key: str) -> BinaryIO:
         with _explained():
