@@ -92,11 +92,13 @@ class LiveKitRoom:
             async with asyncio.timeout(2 * _CONNECT_SECONDS):
                 await self.connection.connect(server.url, token, options)
         # What the SDK tells comes after what is found here: its task runs when this one waits.
-        for participant in tuple(self.connection.remote_participants.values()):
+        there = tuple(self.connection.remote_participants.values())
+        for participant in there:
             self._arrived(participant)
-            # In no order: of several microphones one that is open is taken.
-            for publication in sorted(participant.track_publications.values(), key=lambda each: each.muted):
-                self._published(publication, participant)
+        # Fifty subscriptions take seconds, so those that may be speaking come first.
+        found = [(publication, each) for each in there for publication in each.track_publications.values()]
+        for publication, participant in sorted(found, key=lambda pair: pair[0].muted):
+            self._published(publication, participant)
         self._look_who_is_there()
 
     # --- what captioned rooms ask ---------------------------------------------------------------------------
