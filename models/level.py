@@ -13,6 +13,10 @@ class LevelDetector:
     def __init__(self, threshold: float = -45.0) -> None:
         self._loud = 32768.0**2 * 10.0 ** (threshold / 10.0)
 
-    def probability(self, samples: Samples) -> float:
-        wide = samples.astype(np.float32)
-        return 1.0 if float(np.dot(wide, wide)) / len(wide) > self._loud else 0.0
+    def probabilities(self, samples: Samples) -> list[float]:
+        wide = samples.reshape(-1, self.frame_samples).astype(np.float32)
+        powers = np.einsum("ij,ij->i", wide, wide) / self.frame_samples
+        return [float(power > self._loud) for power in powers]
+
+    def glance(self, samples: Samples) -> float:
+        return max(self.probabilities(samples[self.frame_samples :]))

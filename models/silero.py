@@ -1,8 +1,8 @@
 """Silero VAD on ONNX Runtime: one session for the whole process, a small state for each track.
 
 The model is the streaming export whose inputs are ``input`` (frames, 64 + 512), ``h`` and ``c`` (1, 1, 128): the one
-inside the faster-whisper package and ``silero_vad_16k_sequence.onnx`` of the silero-vad package. It costs about 0.14 ms
-a frame of 32 ms on one core; the other exports of the same weights cost 0.14 to 0.25 ms.
+inside the faster-whisper package and ``silero_vad_16k_sequence.onnx`` of the silero-vad package. A frame of 32 ms costs
+0.05 to 0.14 ms of one core, by the machine; the other exports of the same weights up to twice as much.
 """
 
 from importlib.util import find_spec
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from pipeline.domain import Samples
@@ -18,6 +19,7 @@ from pipeline.errors import ModelUnavailable
 FRAME_SAMPLES = 512
 """The model hears 32 ms at a time, at 16 kHz."""
 _CONTEXT_SAMPLES = 64
+_ROW = _CONTEXT_SAMPLES + FRAME_SAMPLES
 _STATE_SHAPE = (1, 1, 128)
 _FULL_SCALE = np.float32(1 / 32768)
 _ONLY_ERRORS = 3
@@ -74,21 +76,47 @@ class SileroDetector:
         self._session = session
         self._spoken = False
         self._quiet_frames = 0
-        # One row: the last samples of the frame before, then the frame, as float32 in [-1, 1].
-        self._input: NDArray[np.float32] = np.zeros((1, _CONTEXT_SAMPLES + FRAME_SAMPLES), np.float32)
+        # The last samples of the frame before, as float32 in [-1, 1].
+        self._context: NDArray[np.float32] = np.zeros(_CONTEXT_SAMPLES, np.float32)
         self._h: NDArray[np.float32] = np.zeros(_STATE_SHAPE, np.float32)
         self._c: NDArray[np.float32] = np.zeros(_STATE_SHAPE, np.float32)
 
-    def probability(self, samples: Samples) -> float:
-        """The speech probability in [0, 1] of the next ``samples`` of shape (512,)."""
-        row = self._input[0]
-        row[:_CONTEXT_SAMPLES] = row[-_CONTEXT_SAMPLES:]
-        np.multiply(samples, _FULL_SCALE, out=row[_CONTEXT_SAMPLES:])
-        spoken, self._h, self._c = self._session.run(None, {"input": self._input, "h": self._h, "c": self._c})
-        probability = float(spoken[0])
-        self._quiet_frames = self._quiet_frames + 1 if probability < _QUIET else 0
-        self._spoken = self._spoken or probability > _LIKELY
+    def probabilities(self, samples: Samples) -> list[float]:
+        """The speech probability in [0, 1] of each of the next frames, ``samples`` of shape (512 n,).
+
+        Many at once cost a third less each.
+        """
+        found: list[float] = []
+        at = 0
+        while at < len(samples):
+            # The state may begin anew after the last of these frames, no sooner.
+            frames = _QUIET_FRAMES - (self._quiet_frames if self._spoken else 0)
+            found += self._judge(samples[at : at + frames * FRAME_SAMPLES])
+            at += frames * FRAME_SAMPLES
+        return found
+
+    def glance(self, samples: Samples) -> float:
+        """The highest speech probability of ``samples`` of shape (512 n,) after the first frame, if they came next."""
+        wide = samples[FRAME_SAMPLES - _CONTEXT_SAMPLES :] * _FULL_SCALE
+        return float(self._run(wide)[0].max())
+
+    def _judge(self, samples: Samples) -> list[float]:
+        wide = np.concatenate((self._context, samples * _FULL_SCALE))
+        spoken, self._h, self._c = self._run(wide)
+        self._context = wide[-_CONTEXT_SAMPLES:]
+        probabilities: list[float] = spoken.tolist()
+        for probability in probabilities:
+            self._quiet_frames = self._quiet_frames + 1 if probability < _QUIET else 0
+            self._spoken = self._spoken or probability > _LIKELY
         if self._spoken and self._quiet_frames == _QUIET_FRAMES:
             self._h, self._c = np.zeros_like(self._h), np.zeros_like(self._c)
             self._spoken = False
-        return probability
+        return probabilities
+
+    def _run(self, wide: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """What the model says of sound of shape (64 + 512 n,), whose first samples are context: one row per frame."""
+        rows = (
+            wide[None] if len(wide) == _ROW else np.ascontiguousarray(sliding_window_view(wide, _ROW)[::FRAME_SAMPLES])
+        )
+        spoken, h, c = self._session.run(None, {"input": rows, "h": self._h, "c": self._c})
+        return spoken, h, c

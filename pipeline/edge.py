@@ -2,8 +2,8 @@
 
 ::
 
-    frames ─► Arrivals ─► blocks of one detector frame ─► EnergyGate ─► SpeechDetector ─► Endpointer ─► TrackEvents
-              in order      (32 ms)                     microseconds     0.14 ms
+    frames ─► Arrivals ─► blocks of one detector frame ─► EnergyGate ─► Attention ─► SpeechDetector ─► Endpointer
+              in order      (32 ms)                     microseconds                  0.05 to 0.14 ms   ─► TrackEvents
 
 Everything here is synchronous and knows no clock; ``speech_only`` is its one line of asyncio.
 """
@@ -27,6 +27,7 @@ from pipeline.domain import (
     TrackOpened,
 )
 from pipeline.live.arrival import Arrivals, ArrivalSettings, Hole, Run
+from pipeline.live.attention import Attention, AttentionSettings, Listening
 from pipeline.live.endpointing import Endpoint, Endpointer, EndpointKind, EndpointSettings
 from pipeline.live.gate import EnergyGate, GateSettings
 from pipeline.ports import SpeechDetector
@@ -45,6 +46,7 @@ class EdgeSettings:
     gated: bool = True
     arrival: ArrivalSettings = field(default_factory=ArrivalSettings)
     gate: GateSettings = field(default_factory=GateSettings)
+    attention: AttentionSettings = field(default_factory=AttentionSettings)
     endpoint: EndpointSettings = field(default_factory=EndpointSettings)
 
 
@@ -65,6 +67,7 @@ class TrackEdge:
         self._pre_roll_blocks = round(settings.pre_roll / block_seconds)
         self._arrivals = Arrivals(settings.arrival)
         self._gate = EnergyGate(block_seconds, settings.gate)
+        self._attention = Attention(block_seconds, settings.attention)
         self._endpointer = Endpointer(settings.endpoint)
         # The block being filled, and where it begins.
         self._block: Samples = np.zeros(self._block_samples, np.int16)
@@ -140,16 +143,38 @@ class TrackEdge:
         self._filled = 0
         self._unsent.append(frame)
         self._unjudged += 1
-        if self._gate.opens(block) or self._endpointer.busy or not self._gated:
+        listening = self._listening(block)
+        if listening is Listening.ALL:
             self._judge(events)
+        elif listening is Listening.GLANCE:
+            self._glance(events)
         self._send(events)
+
+    def _listening(self, block: Samples) -> Listening:
+        """How closely the detector should listen now; to all while someone speaks or may be about to."""
+        listening = Listening.NOT
+        if self._gate.opens(block):
+            listening = self._attention.passed(self._gate.power)
+        else:
+            self._attention.held_back()
+        return Listening.ALL if self._endpointer.busy or not self._gated else listening
+
+    def _glance(self, events: list[TrackEvent]) -> None:
+        """Looks whether the newest blocks are worth listening to; the one before them is their context."""
+        newest = list(self._unsent)[-self._attention.glance_blocks - 1 :]
+        samples = [piece.samples for piece in newest if isinstance(piece, AudioFrame)]
+        if sum(map(len, samples)) == (self._attention.glance_blocks + 1) * self._block_samples:
+            self._attention.judged(self._detector.glance(np.concatenate(samples)))
+        else:
+            self._judge(events)
 
     def _judge(self, events: list[TrackEvent]) -> None:
         """Lets the detector hear what it has not heard: this block, and the pre-roll when the gate has just opened."""
         unjudged = [piece for piece in list(self._unsent)[-self._unjudged :] if isinstance(piece, AudioFrame)]
         self._unjudged = 0
-        for frame in unjudged:
-            probability = self._detector.probability(self._padded(frame.samples))
+        sound = np.concatenate([self._padded(frame.samples) for frame in unjudged])
+        for frame, probability in zip(unjudged, self._detector.probabilities(sound), strict=True):
+            self._attention.judged(probability)
             self._tell(self._endpointer.heard(probability, frame.start, frame.end), events)
 
     def _tell(self, endpoint: Endpoint | None, events: list[TrackEvent]) -> None:

@@ -52,8 +52,14 @@ class SpeechDetector(Protocol):
 
     frame_samples: int
 
-    def probability(self, samples: Samples) -> float:
-        """The speech probability in [0, 1] of the next ``samples`` of shape (frame_samples,)."""
+    def probabilities(self, samples: Samples) -> list[float]:
+        """The speech probability in [0, 1] of each of the next frames, ``samples`` of shape (n * frame_samples,)."""
+
+    def glance(self, samples: Samples) -> float:
+        """The highest speech probability of ``samples`` of shape (n * frame_samples,), n at least 2, if they came next.
+
+        The first frame is what came before the others. Nothing of it is kept: what follows is judged as without it.
+        """
 
 
 class AudioSource(Protocol):

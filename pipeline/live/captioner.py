@@ -142,7 +142,7 @@ class TrackCaptioner:
         reach = min(end, utterance.heard + _LONGEST - self.settings.window)
         alone = kind is WindowKind.LIVE and self._resumed(utterance) and end - utterance.start < _ALONE
         wished = utterance.start - _LEAD if alone else self._window_start(utterance, end)
-        start = max(wished, not_before, reach - _LONGEST)
+        start = min(max(wished, not_before, reach - _LONGEST), end)
         end = min(end, start + _LONGEST)
         if not alone:
             self._window_from = start

@@ -57,13 +57,15 @@ class EnergyGate:
         self._blocks_in_quarter = 0
         self._threshold = self._lowest
         self._open_for = 0
+        self.power = 0.0
+        """The mean square of the newest block."""
 
     def opens(self, block: Samples) -> bool:
         """Whether the gate is open with this ``block`` of shape (n,)."""
         wide = block.astype(np.float32)
-        level = float(np.dot(wide, wide)) / len(block)
-        self._learn(level)
-        if level > self._threshold:
+        self.power = float(np.dot(wide, wide)) / len(block)
+        self._learn(self.power)
+        if self.power > self._threshold:
             self._open_for = self._hangover_blocks + 1
         if self._open_for == 0:
             return False

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.domain import Hypothesis, TrackId, Window, WindowKind, Word
@@ -264,6 +264,7 @@ class Chaos:
 
 @settings(modest, max_examples=250)
 @given(st.integers(0, 2**32), st.sampled_from(sorted(POLICIES)), st.integers(0, 80))
+@example(331329, "alignatt", 11)  # what was heard reaches beyond what a final may hear
 def test_the_laws_hold_whatever_a_recogniser_says_and_whenever(seed: int, policy: str, steps: int) -> None:
     player = Player(MeetingCaptioner(LIVE, ("fr", "en"), POLICIES[policy]), Hearing({}))
     chaos = Chaos(random.Random(seed), player)
