@@ -14,10 +14,41 @@ _BYTES = 2
 
 @dataclass(frozen=True, slots=True)
 class SpoolSettings:
-    """Seconds kept per track: ``memory`` in memory, what is older up to ``disk`` in an unnamed temporary file."""
+    """Seconds kept per track: ``memory`` in memory, what is older up to ``disk`` in an unnamed temporary file.
+
+    Frames are joined into blocks of up to ``block`` seconds, which go to disk and are forgotten as a whole.
+    """
 
     memory: float = 60.0
     disk: float = 1800.0
+    block: float = 2.0
+
+
+@dataclass(slots=True)
+class _Block:
+    """Sound without holes; the first ``count`` samples are heard, the rest is room for more."""
+
+    start: float
+    samples: Samples
+    count: int
+
+    @property
+    def end(self) -> float:
+        return self.start + self.count / SAMPLE_RATE
+
+    def takes(self, frame: AudioFrame) -> bool:
+        """Whether ``frame`` goes on where this block ends, and fits."""
+        follows = abs(frame.start - self.end) < 0.5 / SAMPLE_RATE
+        return follows and self.count + len(frame.samples) <= len(self.samples)
+
+    def add(self, samples: Samples) -> None:
+        self.samples[self.count : self.count + len(samples)] = samples
+        self.count += len(samples)
+
+    def close(self) -> None:
+        """Nothing more is added: the room is given back."""
+        if self.count < len(self.samples):
+            self.samples = self.samples[: self.count].copy()
 
 
 @dataclass(slots=True)
@@ -33,12 +64,12 @@ class _OnDisk:
 
 @dataclass(slots=True)
 class _Lane:
-    """Audio of one track, oldest first: blocks on disk, then frames in memory.
+    """Audio of one track, oldest first: blocks on disk, then blocks in memory.
 
     The file is a ring: blocks are written at ``written`` and again from the beginning once it is full.
     """
 
-    frames: deque[AudioFrame] = field(default_factory=deque)
+    held: deque[_Block] = field(default_factory=deque)
     blocks: deque[_OnDisk] = field(default_factory=deque)
     file: IO[bytes] | None = None
     written: int = 0
@@ -55,9 +86,11 @@ class AudioSpool:
 
     def append(self, frame: AudioFrame) -> None:
         lane = self._lanes.setdefault(frame.track, _Lane())
-        lane.frames.append(frame)
-        while lane.frames[0].end < frame.end - self._settings.memory:
-            self._to_disk(lane, lane.frames.popleft())
+        if not lane.held or not lane.held[-1].takes(frame):
+            self._begin_block(lane, frame)
+        lane.held[-1].add(frame.samples)
+        while lane.held[0].end < frame.end - self._settings.memory:
+            self._to_disk(lane, lane.held.popleft())
         while lane.blocks and lane.blocks[0].end < frame.end - self._settings.disk:
             _drop_oldest(lane)
 
@@ -69,9 +102,9 @@ class AudioSpool:
         for block in lane.blocks:
             if block.end > start and block.start < end:
                 _place(samples, start, block.start, self._from_disk(lane, block))
-        for frame in lane.frames:
-            if frame.end > start and frame.start < end:
-                _place(samples, start, frame.start, frame.samples)
+        for held in lane.held:
+            if held.end > start and held.start < end:
+                _place(samples, start, held.start, held.samples[: held.count])
         return samples
 
     def forget(self, track: TrackId, before: float) -> float:
@@ -83,8 +116,8 @@ class AudioSpool:
         if lane.written and not lane.blocks and lane.file is not None:
             lane.file.truncate(0)
             lane.written = 0
-        while lane.frames and not lane.blocks and lane.frames[0].end <= before:
-            lane.frames.popleft()
+        while lane.held and not lane.blocks and lane.held[0].end <= before:
+            lane.held.popleft()
         return lane.kept_from
 
     def close(self) -> None:
@@ -93,26 +126,31 @@ class AudioSpool:
                 lane.file.close()
         self._lanes.clear()
 
-    def _to_disk(self, lane: _Lane, frame: AudioFrame) -> None:
-        block = _OnDisk(frame.start, self._make_room(lane, frame), len(frame.samples))
+    def _begin_block(self, lane: _Lane, frame: AudioFrame) -> None:
+        if lane.held:
+            lane.held[-1].close()
+        room = max(round(self._settings.block * SAMPLE_RATE), len(frame.samples))
+        lane.held.append(_Block(frame.start, np.empty(room, np.int16), 0))
+
+    def _to_disk(self, lane: _Lane, held: _Block) -> None:
+        block = _OnDisk(held.start, self._make_room(lane, held.count * _BYTES), held.count)
         try:
             if lane.file is None:
                 # Unbuffered: what a full disk refused is not written later, or when the file is closed.
                 lane.file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115 - closed with the lane
             lane.file.seek(block.offset)
-            full = lane.file.write(frame.samples.tobytes()) < block.count * _BYTES
+            full = lane.file.write(held.samples[: held.count].tobytes()) < block.count * _BYTES
         except OSError:
             full = True
         if full:
             lane.blocks.clear()
-            lane.kept_from = frame.end
+            lane.kept_from = held.end
             return
         lane.blocks.append(block)
         lane.written = block.offset + block.count * _BYTES
 
-    def _make_room(self, lane: _Lane, frame: AudioFrame) -> int:
-        """Where in the file the frame goes; the blocks it overwrites, the oldest, are dropped."""
-        size = len(frame.samples) * _BYTES
+    def _make_room(self, lane: _Lane, size: int) -> int:
+        """Where in the file ``size`` bytes go; the blocks they overwrite, the oldest, are dropped."""
         offset = lane.written if lane.blocks else 0
         if offset and offset + size > round(self._settings.disk * SAMPLE_RATE) * _BYTES:
             while lane.blocks and lane.blocks[0].offset >= offset:
