@@ -172,7 +172,7 @@ def _converted(frame: "av.AudioFrame", state: _Decoding) -> Iterator[Samples]:
         yield from _hole(frame, state)
         yield from _flushed(state)
         state.taken += decoded.size / SAMPLE_RATE
-        yield from _counted(decoded.reshape(-1), state)  # as the pipeline hears it
+        yield from _counted(decoded.reshape(-1).astype(np.int16, copy=False), state)  # as the pipeline hears it
         return
     block = to_planes(decoded, len(frame.layout.channels))
     heard = [index for index, channel in enumerate(frame.layout.channels) if channel.name not in _LOW_FREQUENCIES]
