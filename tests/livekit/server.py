@@ -76,8 +76,7 @@ class LiveKit:
 
     def _started(self) -> bool:
         config = self.folder / "livekit.yaml"
-        first = not self.port
-        if first:
+        if not self.port:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.port, tcp_port, udp_port = _free_ports()
             ports = {"port": self.port, "tcp_port": tcp_port, "udp_port": udp_port}
