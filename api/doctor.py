@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Coroutine, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -14,12 +15,12 @@ from pathlib import Path
 import ctranslate2
 import psutil
 
-from api.settings import Device, JanusSettings, LiveKitSettings, Settings
-from api.variables import JANUS_URL, LIVEKIT_URL, Variable
+from api.settings import Device, JanusSettings, LiveKitSettings, S3Settings, Settings
+from api.variables import JANUS_URL, LIVEKIT_URL, S3_ENDPOINT, Variable
 from models.cuda import load_cublas
 from models.silero import bundled_model
 from models.weights import flaws
-from pipeline.errors import GreffierError, ModelUnavailable
+from pipeline.errors import GreffierError, ModelUnavailable, NotFound
 
 CALIBRATION_FILE = "calibration.json"
 
@@ -28,7 +29,7 @@ _EXTRAS = {"diarization": ("pyannote.audio", "torch"), "server": ("aiortc", "dra
 _LEAST_PYTHON = (3, 11)
 _LEAST_MEMORY_GB = 2.0
 _LEAST_ROOM_GB = 1.0
-_SFU_SECONDS = 5.0
+_ANSWER_SECONDS = 5.0
 
 
 class Level(Enum):
@@ -61,7 +62,7 @@ def examine(settings: Settings) -> list[Finding]:
         _room(settings.cache),
         _calibration(settings.cache / CALIBRATION_FILE),
         *_telemetry(settings),
-        *_sfus(settings),
+        *_others(settings),
     ]
 
 
@@ -224,8 +225,8 @@ def _telemetry(settings: Settings) -> list[Finding]:
     return [Finding(Level.FINE, "telemetry", "pyannote.audio reports nothing")]
 
 
-def _sfus(settings: Settings) -> list[Finding]:
-    """Whether the SFUs that are set answer, and let this server in."""
+def _others(settings: Settings) -> list[Finding]:
+    """Whether the SFUs and the S3 that are set answer, and let this server in."""
     findings = []
     if settings.livekit is not None:
         asking = asyncio.run(_refusal(_ask_livekit(settings.livekit)))
@@ -233,6 +234,9 @@ def _sfus(settings: Settings) -> list[Finding]:
     if settings.janus is not None:
         asking = asyncio.run(_refusal(_ask_janus(settings.janus)))
         findings.append(_answer("janus", settings.janus.url, asking, JANUS_URL))
+    if settings.s3 is not None:
+        asking = asyncio.run(_refusal(_ask_s3(settings.s3)))
+        findings.append(_answer("s3", f"{settings.s3.endpoint}/{settings.s3.bucket}", asking, S3_ENDPOINT))
     return findings
 
 
@@ -243,12 +247,12 @@ def _answer(subject: str, url: str, refusal: str | None, variable: Variable) -> 
 
 
 async def _refusal(asking: Coroutine[None, None, None]) -> str | None:
-    """Why an SFU does not do what it is asked."""
+    """Why somebody else does not do what it is asked."""
     try:
-        async with asyncio.timeout(_SFU_SECONDS):
+        async with asyncio.timeout(_ANSWER_SECONDS):
             await asking
     except TimeoutError:
-        return f"no answer within {_SFU_SECONDS:.0f} s"
+        return f"no answer within {_ANSWER_SECONDS:.0f} s"
     except GreffierError as error:
         return str(error)
     return None
@@ -268,3 +272,11 @@ async def _ask_janus(settings: JanusSettings) -> None:
     from media_gateway.janus import JanusGateway, JanusServer
 
     await JanusGateway(JanusServer(settings.url, settings.pin, settings.secret, settings.token)).check()
+
+
+async def _ask_s3(settings: S3Settings) -> None:
+    """Reads, since nothing is to be changed; whether it may write is seen with the first file."""
+    from api.gateways import open_s3
+
+    with suppress(NotFound):
+        (await open_s3(settings).open("greffier/doctor")).close()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from api.house import Sfu
 from api.meetings import new_id
-from api.settings import IceServer, JanusSettings, LiveKitSettings
+from api.settings import IceServer, JanusSettings, LiveKitSettings, S3Settings
 from media_gateway.captioned_rooms import CaptionedRooms
 from media_gateway.sfu import SfuGateway
 from pipeline.ports import Leases, ObjectStore, SpeechDetector
@@ -22,6 +22,7 @@ class Surroundings:
     """What every SFU is opened with. ``house`` tells this server from others beside the same SFU, after a restart, too.
 
     ``load`` is the part of what this server can recognise that it does, 0 to 1; ``new_detector`` hears one more track.
+    ``objects`` takes the files that others read.
     """
 
     house: str
@@ -47,6 +48,13 @@ class _Collecting:
 
     async def close(self) -> None:
         await self.collector.close()
+
+
+def open_s3(settings: S3Settings) -> ObjectStore:
+    """Nothing is asked of S3 before the first file."""
+    from pipeline.store.s3 import S3Objects
+
+    return S3Objects(settings.endpoint, settings.bucket, settings.key, settings.secret, settings.region)
 
 
 def open_livekit(settings: LiveKitSettings, around: Surroundings) -> Sfu:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from api.access import Access, is_loopback
-from api.gateways import Surroundings, open_janus, open_livekit
+from api.gateways import Surroundings, open_janus, open_livekit, open_s3
 from api.house import House
 from api.jobs import jobs_in_process
 from api.metrics import Metrics
@@ -67,7 +67,7 @@ async def _opened(settings: Settings, recognition: Recognition, signer: Signer) 
                 house=signer.name,
                 meetings=meetings,
                 store=store,
-                objects=objects,
+                objects=objects if settings.s3 is None else open_s3(settings.s3),
                 leases=MemoryLeases(),
                 new_detector=live.new_detector,
                 load=lambda: metrics.talking / talkers,

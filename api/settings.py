@@ -81,6 +81,17 @@ class JanusSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class S3Settings:
+    """A bucket of an S3 at ``endpoint``, a URL; ``key`` and ``secret`` sign."""
+
+    endpoint: str
+    bucket: str
+    key: str
+    secret: str = field(repr=False)
+    region: str = variables.S3_REGION.default
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What may be chosen without touching code; None lets the calibration of this machine choose.
 
@@ -112,6 +123,7 @@ class Settings:
     token_ttl: float = 3600.0
     livekit: LiveKitSettings | None = None
     janus: JanusSettings | None = None
+    s3: S3Settings | None = None
     unknown: tuple[str, ...] = field(default=())
 
 
@@ -146,6 +158,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         token_ttl=_read(environ, variables.TOKEN_TTL, lambda text: _within(float(text), 10.0, 86400.0)),
         livekit=_livekit(environ),
         janus=_janus(environ),
+        s3=_s3(environ),
         unknown=tuple(_unknown(name) for name in sorted(environ) if _is_unknown(name)),
     )
 
@@ -184,6 +197,24 @@ def _janus(environ: Mapping[str, str]) -> JanusSettings | None:
         for variable in (variables.JANUS_SECRET, variables.JANUS_TOKEN, variables.JANUS_PIN)
     )
     return None if url is None else JanusSettings(url, rooms, secret, token, pin)
+
+
+def _s3(environ: Mapping[str, str]) -> S3Settings | None:
+    """Raises ``InvalidSetting`` where only some of the four that belong together are given."""
+    endpoint = _read(environ, variables.S3_ENDPOINT, _unless_none(_url("https?")))
+    secure = _read(environ, variables.AWS_SECURE, _yes)
+    visios = _read(environ, variables.AWS_ENDPOINT, _unless_none(lambda text: _url_or_host(text, secure=secure)))
+    bucket = _first(environ, variables.S3[1], _unless_none(_fitting(r"[A-Za-z0-9][A-Za-z0-9._-]{2,62}")))
+    key, secret = (_first(environ, names, _unless_none(str)) for names in variables.S3[2:])
+    region = _first(environ, (variables.S3_REGION, variables.AWS_REGION), _fitting(r"[A-Za-z0-9-]{1,64}"))
+    endpoint = (endpoint or visios or "").removesuffix("/") or None
+    four = zip(variables.S3, (endpoint, bucket, key, secret), strict=True)
+    missing = [f"{ours.name} (or {visios.name})" for (ours, visios), text in four if text is None]
+    if len(missing) == len(variables.S3):
+        return None
+    if missing:
+        raise InvalidSetting(f"{' and '.join(missing)} must be set, too: where files go in S3 takes all four")
+    return S3Settings(endpoint or "", bucket or "", key or "", secret or "", region)
 
 
 def parse_languages(text: str) -> tuple[str, ...]:
@@ -245,24 +276,26 @@ def _url(schemes: str) -> Callable[[str], str]:
     return parse
 
 
-def _agent_name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", text):
-        raise ValueError(text)
-    return text
+def _url_or_host(text: str, *, secure: bool) -> str:
+    """A URL; Visio's agents are given a host alone, its summary one or the other."""
+    scheme = "" if "://" in text else "https://" if secure else "http://"
+    return _url("https?")(scheme + text)
 
 
-def _folder_of_objects(text: str) -> str:
-    """The beginning of a key in the object store (``ObjectStore``)."""
-    if not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)*", text):
-        raise ValueError(text)
-    return text
+def _fitting(pattern: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(text)
+        return text
+
+    return parse
 
 
-def _janus_room(text: str) -> str:
-    """A number, or a string where Janus is set to take them (``string_ids``)."""
-    if not re.fullmatch(r"[^\s,]{1,200}", text):
-        raise ValueError(text)
-    return text
+_agent_name = _fitting(r"[A-Za-z0-9._-]{1,64}")
+_folder_of_objects = _fitting(r"\w[\w.-]*(/\w[\w.-]*)*")
+"""The beginning of a key in the object store (``ObjectStore``)."""
+_janus_room = _fitting(r"[^\s,]{1,200}")
+"""A number, or a string where Janus is set to take them (``string_ids``)."""
 
 
 def _yes(text: str) -> bool:
@@ -292,6 +325,12 @@ def _read(environ: Mapping[str, str], variable: Variable, parse: Callable[[str],
         return parse(text or variable.default)
     except ValueError:
         raise InvalidSetting(f"{variable.name} is {text!r}, and must be {variable.allowed}") from None
+
+
+def _first(environ: Mapping[str, str], names: tuple[Variable, Variable], parse: Callable[[str], Value]) -> Value:
+    """By the first of two names that has a value."""
+    ours, visios = names
+    return _read(environ, ours if environ.get(ours.name, "").strip() else visios, parse)
 
 
 def _or_auto(parse: Callable[[str], Value]) -> Callable[[str], Value | None]:

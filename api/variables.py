@@ -75,6 +75,36 @@ DATABASE_URL = Variable(
     "auto or sqlite:///PATH",
     "Where meetings are kept; auto is greffier.db in GREFFIER_HOME.",
 )
+S3_ENDPOINT = Variable(
+    "GREFFIER_S3_ENDPOINT_URL",
+    "none",
+    "none or a URL such as https://HOST",
+    "The S3 that takes files which others read; needs GREFFIER_S3_BUCKET and its two keys.",
+)
+S3_BUCKET = Variable("GREFFIER_S3_BUCKET", "none", "none or the name of a bucket", "The bucket for them.")
+S3_KEY = Variable("GREFFIER_S3_ACCESS_KEY_ID", "none", "none or the id of a key of that S3", "Who writes there.")
+S3_SECRET = Variable("GREFFIER_S3_SECRET_ACCESS_KEY", "none", "none or the secret of that key", "Its secret.")
+S3_REGION = Variable(
+    "GREFFIER_S3_REGION", "us-east-1", "a region such as eu-west-2", "Its region; many S3 want the right one."
+)
+AWS_ENDPOINT = Variable(
+    "AWS_S3_ENDPOINT_URL",
+    "none",
+    "none, HOST:PORT or a URL such as https://HOST",
+    "Visio's name of GREFFIER_S3_ENDPOINT_URL.",
+)
+AWS_SECURE = Variable(
+    "AWS_S3_SECURE_ACCESS",
+    "false",
+    "true or false",
+    "Whether an AWS_S3_ENDPOINT_URL that is no URL is spoken to by https, or by http.",
+)
+AWS_BUCKET = Variable("AWS_STORAGE_BUCKET_NAME", "none", S3_BUCKET.allowed, "Visio's name of GREFFIER_S3_BUCKET.")
+AWS_KEY = Variable("AWS_S3_ACCESS_KEY_ID", "none", S3_KEY.allowed, "Visio's name of GREFFIER_S3_ACCESS_KEY_ID.")
+AWS_SECRET = Variable(
+    "AWS_S3_SECRET_ACCESS_KEY", "none", S3_SECRET.allowed, "Visio's name of GREFFIER_S3_SECRET_ACCESS_KEY."
+)
+AWS_REGION = Variable("AWS_S3_REGION_NAME", "us-east-1", S3_REGION.allowed, "Visio's name of GREFFIER_S3_REGION.")
 ICE_SERVERS = Variable(
     "GREFFIER_ICE_SERVERS",
     "none",
@@ -135,7 +165,7 @@ METADATA_FOLDER = Variable(
     "AWS_S3_OUTPUT_FOLDER",
     "metadata",
     "a folder without dots at its beginning, such as metadata",
-    "Where it writes, in the object store.",
+    "Where it writes, in the bucket or, without one, in GREFFIER_HOME/objects.",
 )
 PACKETS = Variable(
     "GREFFIER_LIVEKIT_CAPTIONS",
@@ -160,9 +190,13 @@ JANUS_TOKEN = Variable("GREFFIER_JANUS_TOKEN", "none", "none or a token", "What 
 JANUS_PIN = Variable("GREFFIER_JANUS_PIN", "none", "none or a pin", "What lets into its rooms.")
 LIVEKIT = (LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET)
 """All or none of these are set."""
+S3 = ((S3_ENDPOINT, AWS_ENDPOINT), (S3_BUCKET, AWS_BUCKET), (S3_KEY, AWS_KEY), (S3_SECRET, AWS_SECRET))
+"""All or none of these are set, each by the first of its names that is."""
 VARIABLES = (
     *(MODEL, DEVICE, COMPUTE_TYPE, SPOKEN, CACHE, THREADS, BATCH, STEP, POLICY),
     *(HOST, PORT, HOME, DATABASE_URL, ICE_SERVERS, EMPTY_AFTER, HLS_HOLD_BACK, UPLOAD_LIMIT, ORIGINS, TOKEN_TTL),
+    *(S3_ENDPOINT, S3_BUCKET, S3_KEY, S3_SECRET, S3_REGION),
+    *(AWS_ENDPOINT, AWS_SECURE, AWS_BUCKET, AWS_KEY, AWS_SECRET, AWS_REGION),
     *(*LIVEKIT, TRANSCRIBER, COLLECTOR, COLLECTS, METADATA_FOLDER, PACKETS),
     *(JANUS_URL, JANUS_ROOMS, JANUS_SECRET, JANUS_TOKEN, JANUS_PIN),
 )

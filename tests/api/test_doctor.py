@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 from api import doctor
 from api.doctor import Finding, Level, all_well, examine, render
 from api.settings import Device, JanusSettings, LiveKitSettings, Settings, read_settings
+from tests.s3_server import BUCKET, running_s3
 
 
 def only(findings: list[Finding], subject: str) -> Finding:
@@ -171,11 +173,31 @@ def test_sfus_that_do_not_answer_are_missing_with_what_to_look_at(bare: Settings
 def test_an_sfu_that_takes_connections_and_says_nothing_holds_up_nobody_for_long(
     bare: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "_SFU_SECONDS", 0.3)
+    monkeypatch.setattr(doctor, "_ANSWER_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         livekit = LiveKitSettings(f"ws://127.0.0.1:{silent.getsockname()[1]}", "key", "secret" * 6)
         found = only(examine(replace(bare, livekit=livekit)), "livekit")
     assert (found.level, "no answer" in found.said) == (Level.MISSING, True)
+
+
+def test_an_s3_that_is_set_is_asked_whether_it_lets_this_server_in(bare: Settings, tmp_path: Path) -> None:
+    with running_s3(tmp_path / "s3") as server:
+        found = only(examine(replace(bare, s3=server.settings)), "s3")
+        assert (found.level, found.said) == (Level.FINE, f"{server.url}/{BUCKET} answers and knows this server")
+        for wrong, named in [
+            ({"secret": "another"}, "SignatureDoesNotMatch"),
+            ({"bucket": "elsewhere"}, "no bucket elsewhere"),
+            ({"region": "us-east-1"}, "GREFFIER_S3_REGION"),
+        ]:
+            found = only(examine(replace(bare, s3=replace(server.settings, **wrong))), "s3")
+            assert found.level is Level.MISSING
+            assert named in found.said
+            assert "GREFFIER_S3_ENDPOINT_URL" in found.remedy
+        server.pause()
+        began = time.monotonic()
+        found = only(examine(replace(bare, s3=server.settings)), "s3")
+        assert (found.level, "no answer" in found.said) == (Level.MISSING, True)
+        assert time.monotonic() - began < 30.0
 
 
 def test_a_finding_is_one_line_with_its_remedy_below() -> None:

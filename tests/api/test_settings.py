@@ -13,6 +13,7 @@ from api.settings import (
     LiveKitSettings,
     PacketMode,
     PolicyName,
+    S3Settings,
     Settings,
     parse_languages,
     read_settings,
@@ -73,6 +74,11 @@ def test_every_variable_is_read() -> None:
             "GREFFIER_JANUS_SECRET": "adminpwd",
             "GREFFIER_JANUS_TOKEN": "t0ken",
             "GREFFIER_JANUS_PIN": "pin",
+            "GREFFIER_S3_ENDPOINT_URL": "https://oos.eu-west-2.outscale.com/",
+            "GREFFIER_S3_BUCKET": "visio",
+            "GREFFIER_S3_ACCESS_KEY_ID": "AKID",
+            "GREFFIER_S3_SECRET_ACCESS_KEY": "hush",
+            "GREFFIER_S3_REGION": "eu-west-2",
             "PYANNOTE_METRICS_ENABLED": "false",
         }
     )
@@ -104,6 +110,7 @@ def test_every_variable_is_read() -> None:
             "wss://livekit.example", "APIkey", "hush, hush", "clerk", "notes", "visio/metadata", PacketMode.IN_PLACE
         ),
         janus=JanusSettings("ws://janus.example:8188/janus", ("1234", "council"), "adminpwd", "t0ken", "pin"),
+        s3=S3Settings("https://oos.eu-west-2.outscale.com", "visio", "AKID", "hush", "eu-west-2"),
     )
 
 
@@ -126,9 +133,63 @@ def test_there_is_no_metadata_collector_where_it_is_not_wanted() -> None:
     assert found.collector is None
 
 
+S3 = {
+    "GREFFIER_S3_ENDPOINT_URL": "https://s3.example",
+    "GREFFIER_S3_BUCKET": "ours",
+    "GREFFIER_S3_ACCESS_KEY_ID": "our key",
+    "GREFFIER_S3_SECRET_ACCESS_KEY": "secret",
+}
+VISIO = {
+    "AWS_S3_ENDPOINT_URL": "minio:9000",
+    "AWS_STORAGE_BUCKET_NAME": "meet-media-storage",
+    "AWS_S3_ACCESS_KEY_ID": "meet",
+    "AWS_S3_SECRET_ACCESS_KEY": "password",
+}
+
+
+def test_s3_needs_its_four_variables_and_says_which_one_is_missing() -> None:
+    assert read_settings(HOME | S3).s3 == S3Settings("https://s3.example", "ours", "our key", "secret")
+    assert read_settings(HOME | {"GREFFIER_S3_REGION": "eu-west-2"}).s3 is None
+    for names in (S3, VISIO):
+        for name in names:
+            with pytest.raises(InvalidSetting, match=rf"{name}\)? ?.*must be set, too") as refused:
+                read_settings({key: value for key, value in names.items() if key != name})
+            assert "secret" not in str(refused.value)
+            assert "password" not in str(refused.value)
+    with pytest.raises(
+        InvalidSetting, match=r"^GREFFIER_S3_BUCKET \(or AWS_STORAGE_BUCKET_NAME\) and GREFFIER_S3_ACCESS"
+    ):
+        read_settings({"AWS_S3_ENDPOINT_URL": "minio:9000"})
+
+
+def test_s3_may_be_named_as_visio_names_it() -> None:
+    found = read_settings(HOME | VISIO | {"AWS_S3_REGION_NAME": "eu-west-2"}).s3
+    assert found == S3Settings("http://minio:9000", "meet-media-storage", "meet", "password", "eu-west-2")
+    assert read_settings(HOME | VISIO | S3).s3 == read_settings(HOME | S3).s3
+    mixed = VISIO | {"GREFFIER_S3_BUCKET": "ours", "GREFFIER_S3_REGION": "r1", "AWS_S3_REGION_NAME": "r2"}
+    assert read_settings(HOME | mixed).s3 == S3Settings("http://minio:9000", "ours", "meet", "password", "r1")
+
+
+@pytest.mark.parametrize(
+    ("given", "secure", "endpoint"),
+    [
+        ("minio:9000", "", "http://minio:9000"),
+        ("minio:9000", "False", "http://minio:9000"),
+        ("oos.eu-west-2.outscale.com", "True", "https://oos.eu-west-2.outscale.com"),
+        ("[fd00::7]:9000", "true", "https://[fd00::7]:9000"),
+        ("https://s3.example/", "false", "https://s3.example"),
+        ("http://s3.example:9000", "true", "http://s3.example:9000"),
+    ],
+)
+def test_visios_endpoint_is_a_host_or_a_url(given: str, secure: str, endpoint: str) -> None:
+    found = read_settings(HOME | VISIO | {"AWS_S3_ENDPOINT_URL": given, "AWS_S3_SECURE_ACCESS": secure}).s3
+    assert found is not None
+    assert found.endpoint == endpoint
+
+
 def test_secrets_are_not_shown_where_settings_are() -> None:
     janus = {"GREFFIER_JANUS_URL": "ws://h", "GREFFIER_JANUS_SECRET": "secret", "GREFFIER_JANUS_PIN": "secret"}
-    assert "secret'" not in repr(read_settings(HOME | LIVEKIT | janus | {"GREFFIER_JANUS_TOKEN": "secret"}))
+    assert "secret'" not in repr(read_settings(HOME | LIVEKIT | janus | S3 | {"GREFFIER_JANUS_TOKEN": "secret"}))
 
 
 @pytest.mark.parametrize(
@@ -167,6 +228,14 @@ def test_secrets_are_not_shown_where_settings_are() -> None:
         ("AWS_S3_OUTPUT_FOLDER", "../metadata", "without dots"),
         ("AWS_S3_OUTPUT_FOLDER", "/metadata", "a folder"),
         ("GREFFIER_LIVEKIT_CAPTIONS", "both", "append or in-place"),
+        ("GREFFIER_S3_ENDPOINT_URL", "s3.example", "https://HOST"),
+        ("GREFFIER_S3_ENDPOINT_URL", "s3://bucket", "https://HOST"),
+        ("GREFFIER_S3_BUCKET", "../b", "name of a bucket"),
+        ("GREFFIER_S3_REGION", "eu west", "a region"),
+        ("AWS_S3_ENDPOINT_URL", "ftp://s3.example", "HOST:PORT"),
+        ("AWS_S3_ENDPOINT_URL", "key@s3.example", "HOST:PORT"),
+        ("AWS_S3_SECURE_ACCESS", "yes", "true or false"),
+        ("AWS_STORAGE_BUCKET_NAME", "two words", "name of a bucket"),
         ("GREFFIER_JANUS_URL", "http://janus.example", "ws://HOST"),
         ("GREFFIER_JANUS_ROOMS", "one two", "ids of rooms"),
     ],
