@@ -282,8 +282,10 @@ class CaptionedRooms:
             if why is not Parting.LOST:
                 break
             one.state = "reconnecting"
+            _log.warning("room.lost", extra={"meeting": meeting})
             if (room := await self._join_again(one.room, attempts)) is not None:
                 one.state = "captioning"
+                _log.info("room.joined_again", extra={"meeting": meeting})
         if why is Parting.EVICTED and not await self._holds(one):
             why = Parting.LOST  # the process that took the lease put this one out
         if why is Parting.LEFT:
@@ -301,7 +303,6 @@ class CaptionedRooms:
 
     async def _join_again(self, room: str, attempts: "_Attempts") -> SfuRoom | None:
         """None once the time for it is over."""
-        _log.warning("room.lost")
         while attempts.more():
             await asyncio.sleep(attempts.pause())
             try:
