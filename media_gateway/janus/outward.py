@@ -63,12 +63,14 @@ class CaptionsFeed:
         except (InvalidStateError, ValueError) as error:
             raise GatewayFailed("the data channel with Janus does not take an event") from error
 
-    async def close(self) -> None:
-        """What was shown is on its way for a second at most, then it is lost."""
+    async def sent(self) -> None:
+        """Returns when what was shown has arrived, or after a second."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_SECONDS):
                 while self._channel.readyState == "open" and seam.is_sending(self._connection):  # noqa: ASYNC110
                     await asyncio.sleep(_LOOK_SECONDS)
+
+    async def close(self) -> None:
         await self._connection.close()
 
     def _changed(self) -> None:

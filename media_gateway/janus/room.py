@@ -189,6 +189,8 @@ class JanusRoom:
         if self._ticking is not None:
             self._ticking.cancel()
             await asyncio.wait([self._ticking])
+        if self._parted is not Parting.LOST:
+            await self._captions.sent()
         await self._captions.close()
         await self._session.close()
         if self._going:

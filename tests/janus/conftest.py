@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.janus import namespace
-from tests.janus.meeting_scene import ANNE, BRUNO
+from tests.janus.people import ANNE, BRUNO
 from tests.recordings import recorded
 
 Seen = Callable[[str], dict[str, Any]]

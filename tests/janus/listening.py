@@ -7,13 +7,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from media_gateway.janus import JanusRoom
+from media_gateway.people import participant_id
 from media_gateway.sfu import Arrived, Changed, Departed, Parted, Published, RoomEvent
-from pipeline.domain import AudioFrame, AudioLost, Participant, Samples, Track, TrackId
+from pipeline.domain import SAMPLE_RATE, AudioFrame, AudioLost, Participant, Samples, Track, TrackId
 from tests.recordings import joined
 
 WAIT = 30.0
+Sound = NDArray[np.float64]
 
 
 @dataclass
@@ -52,6 +55,11 @@ class Listener:
         """The events as short texts, in order: ``Arrived anne``."""
         return [_named(event) for event in self.events]
 
+    def of(self, participant: int | str | None) -> Heard:
+        """The microphone that a participant published last."""
+        known = participant_id(str(participant))
+        return next(each for each in reversed(self.heard) if each.participant == known)
+
     async def until(self, condition: Callable[[], object]) -> None:
         """Waits until ``condition`` holds, looking whenever something happened and now and then."""
         async with asyncio.timeout(WAIT):
@@ -60,6 +68,14 @@ class Listener:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(0.05):
                         await self._changed.wait()
+
+    async def until_quiet(self, heard: Heard) -> None:
+        """Waits until nothing more is heard: whoever says nothing sends nothing."""
+        async with asyncio.timeout(WAIT):
+            count = -1
+            while count != len(heard.frames):
+                count = len(heard.frames)
+                await asyncio.sleep(0.4)
 
     async def until_told(self, event: str, times: int = 1) -> None:
         await self.until(lambda: self.told().count(event) >= times)
@@ -90,11 +106,23 @@ class Listener:
 
 
 def alike(wanted: Samples, found: Samples) -> float:
-    """The highest correlation at any shift; 1 is the same sound, all of it."""
-    a, b = wanted.astype(np.float64), found.astype(np.float64)
-    count = len(a) + len(b)
-    correlations = np.fft.irfft(np.fft.rfft(b, count) * np.conj(np.fft.rfft(a, count)), count)
-    return float(correlations.max() / np.sqrt(max((a @ a) * (b @ b), 1.0)))
+    """How well each half second of ``wanted`` is found again, wherever it is; on average, 1 is exactly."""
+    count = SAMPLE_RATE // 2
+    pieces = [wanted[begin : begin + count] for begin in range(0, len(wanted) - count + 1, count)]
+    return float(np.mean([_found(piece.astype(np.float64), found.astype(np.float64)) for piece in pieces]))
+
+
+def _found(piece: Sound, sound: Sound) -> float:
+    """The highest correlation of ``piece`` with as long a part of ``sound``."""
+    if len(sound) <= len(piece):
+        return 0.0
+    size = len(sound) + len(piece)
+    correlations = np.fft.irfft(np.fft.rfft(sound, size) * np.conj(np.fft.rfft(piece, size)), size)
+    summed = np.concatenate([[0.0], np.cumsum(sound**2)])
+    energies = summed[len(piece) :] - summed[: -len(piece)]
+    usable = energies > 0.01 * energies.max()
+    alikes = correlations[: len(energies)][usable] / np.sqrt(energies[usable] * (piece @ piece))
+    return float(alikes.max(initial=0.0))
 
 
 def _named(event: RoomEvent) -> str:

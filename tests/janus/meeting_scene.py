@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from api.house import House
 from api.meetings import new_id
 from api.opening import open_house
@@ -26,15 +28,11 @@ from media_gateway.janus import JanusCaptions, JanusGateway, JanusServer
 from pipeline.bus.leases import MemoryLeases
 from pipeline.domain import MeetingId
 from tests.janus.janus_server import JanusProcess, running
-from tests.janus.people import Person
+from tests.janus.people import ANNE, BRUNO, Person
 from tests.media_gateway.opus_packets import encoded
-from tests.recordings import heard
+from tests.recordings import beep, heard
 
 ROOM = "1234"
-ANNE = ("fr_pv_leopard.wav", "fr_cv_17301936.mp3", "fr_fleurs_ski.wav")
-"""What Anne says: at first, when she has come again, and once Janus is back."""
-BRUNO = ("en_ibm_tornado.flac", "en_pv_quilter.wav")
-"""What Bruno says before he is muted, and after."""
 _WAIT = 40.0
 
 
@@ -47,6 +45,10 @@ class Stage:
 
     def person(self, name: str, identity: int) -> Person:
         return Person(self.server, int(ROOM), name, identity)
+
+    def meeting(self) -> MeetingId | None:
+        state = self.rooms.state(ROOM)
+        return None if state is None else state.meeting
 
     async def until_final(self, person: Person, utterances: int) -> None:
         """Waits until ``person`` has read so many finals."""
@@ -70,10 +72,9 @@ async def play(stage: Stage, janus: JanusProcess) -> dict[str, Any]:
     await asyncio.gather(anne.come(), bruno.come())
     await asyncio.gather(anne.reading.wait(), bruno.reading.wait())
     captioned_in = loop.time() - came
-    state = stage.rooms.state(ROOM)
-    assert state is not None
-    assert state.meeting is not None
-    clock = _clock(stage, state.meeting)
+    await until(lambda: stage.meeting() is not None)
+    meeting = stage.meeting() or MeetingId("")
+    clock = _clock(stage, meeting)
     again = stage.person("Anne", 11)
 
     async def anne_speaks() -> None:
@@ -97,24 +98,26 @@ async def play(stage: Stage, janus: JanusProcess) -> dict[str, Any]:
     await asyncio.gather(back.come(), reader.come())
     await asyncio.gather(back.reading.wait(), reader.reading.wait())
     before = len(finals_of(reader))
-    await back.say(_said(ANNE[2]))
+    await reader.say(_said(BRUNO[2]))
     await until(lambda: len(finals_of(reader)) > before and _quiet(reader, loop.time()))
     left = loop.time()
     await asyncio.gather(back.leave(), reader.leave())
-    await until(lambda: stage.house.meetings.running(state.meeting or MeetingId("")) is None)
+    await until(lambda: stage.house.meetings.running(meeting) is None)
     ended_in = loop.time() - left
+    await stage.rooms.close()  # the end of the meeting is kept then
     return {
         "captioned_in": captioned_in,
         "ended_in": ended_in,
         "reachable": stage.service.reachable,
         "read": _read([bruno, reader]),
         "delays": sorted(clock(at) - event["sent_at"] for at, event in bruno.captions if event["type"] == "caption"),
-        **await _kept(stage, state.meeting),
+        **await _kept(stage, meeting),
     }
 
 
 def _said(name: str) -> list[bytes]:
-    return encoded(heard(name))
+    """After half a second of hardly anything: a microphone may be heard a little after it is published."""
+    return encoded(np.concatenate([beep(0.5, amplitude=0.0005), heard(name)]))
 
 
 def _quiet(person: Person, now: float) -> bool:
@@ -158,7 +161,7 @@ async def main(folder: Path) -> dict[str, Any]:
         house = await stack.enter_async_context(open_house(settings, recognition(settings, lambda _: None)))
         await stack.enter_async_context(running(janus))
         server = JanusServer(janus.url)
-        gateway = JanusGateway(server, empty_after=1.0)
+        gateway = JanusGateway(server, empty_after=4.0)
         rooms = CaptionedRooms(gateway, house.meetings, house.store, MemoryLeases(), lambda: new_id(12))
         service = JanusCaptions(gateway, rooms, [ROOM])
         await house.meetings.start()

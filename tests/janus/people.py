@@ -16,6 +16,11 @@ from media_gateway.janus.server import JanusServer
 from media_gateway.janus.session import JanusHandle, JanusSession
 from tests.media_gateway.opus_packets import PACKET_SECONDS
 
+ANNE = ("fr_pv_leopard.wav", "fr_cv_17301936.mp3")
+"""What Anne says at first, and when she has come again."""
+BRUNO = ("en_ibm_tornado.flac", "en_pv_quilter.wav", "en_fleurs_luna.wav")
+"""What Bruno says before he is muted, after, and once Janus is back."""
+
 
 def _connection() -> RTCPeerConnection:
     return RTCPeerConnection(RTCConfiguration(iceServers=[]))

@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.benchmarks.normalise import normalise
 from tests.benchmarks.score import count_errors
-from tests.janus.meeting_scene import ANNE, BRUNO
+from tests.janus.people import ANNE, BRUNO
 from tests.recordings import described
 
 Meeting = dict[str, Any]
@@ -18,9 +18,9 @@ def _word_errors(meeting: Meeting, participant: str, said: tuple[str, ...], lang
 
 
 def test_what_two_people_say_at_once_is_read_by_those_in_the_room(meeting: Meeting) -> None:
-    """Over muting, leaving and coming again, and a Janus that died: 3 % and 33 % where this was written."""
-    assert _word_errors(meeting, "12", BRUNO, "en") <= 0.3
-    assert _word_errors(meeting, "11", ANNE, "fr") <= 0.5
+    """Over muting, leaving and coming again, and a Janus that died: 8 % and 27 % where this was written."""
+    assert _word_errors(meeting, "12", BRUNO, "en") <= 0.25
+    assert _word_errors(meeting, "11", ANNE, "fr") <= 0.45
 
 
 def test_captions_say_whose_they_are_and_in_which_language(meeting: Meeting) -> None:
@@ -33,8 +33,7 @@ def test_all_that_the_store_holds_was_read_once_and_nothing_else(meeting: Meetin
 
 
 def test_every_time_somebody_comes_their_microphone_is_another_track(meeting: Meeting) -> None:
-    tracks = [track for track in meeting["tracks"] if track.startswith("11.")]
-    assert len(tracks) == 3
+    assert meeting["tracks"] == ["11.1", "11.2", "12.1", "12.2"]
     assert meeting["participants"] == [["11", "Anne"], ["12", "Bruno"]]
 
 
