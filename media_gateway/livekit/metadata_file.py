@@ -35,12 +35,12 @@ class EventKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class MetadataEvent:
-    """``data`` is the text of a chat message."""
+    """``text`` is that of a chat message."""
 
     participant: str
     kind: EventKind
     at: float
-    data: str | None = None
+    text: str | None = None
 
 
 class RecordingMetadata:
@@ -147,7 +147,7 @@ class RecordingMetadata:
             case EventKind.SPEECH_END:
                 self._speaking.pop(event.participant, None)
             case EventKind.CHAT:
-                self._text += len(event.data or "")
+                self._text += len(event.text or "")
 
 
 def read_metadata(content: bytes) -> RecordingMetadata:
@@ -166,7 +166,7 @@ def _shape(event: MetadataEvent) -> dict[str, str | None]:
         "participant_id": event.participant,
         "type": event.kind.value,
         "timestamp": datetime.fromtimestamp(event.at, UTC).isoformat(timespec="microseconds"),
-        "data": event.data,
+        "data": event.text,
     }
 
 

@@ -222,7 +222,7 @@ def test_chat_is_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
     metadata = RecordingMetadata()
     for text in ("12345", "12345", "123"):
         metadata.wrote("a", text, T)
-    assert [event.data for event in metadata.events] == ["12345", "123"]
+    assert [event.text for event in metadata.events] == ["12345", "123"]
     again = read_metadata(metadata.written(T))
     again.wrote("a", "1", T)
     assert len(again.events) == 2
