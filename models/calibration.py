@@ -34,6 +34,8 @@ _GPU_CALLERS = 2, 4
 """On a GPU a batch leaves gaps, while its features are computed and its words are timed, that other batches fill."""
 _CPU_TALKERS, _GPU_TALKERS = 4, 128
 """How many talk at once when the machine is full: for each caller of a CPU, on a GPU."""
+_ONE_PROCESS = 64
+"""Talkers beyond which the event loop of one process falls behind, however fast the GPU is (docs/benchmarks.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Calibration:
     """``callers`` batches at once of ``threads`` each and at most ``batch`` windows; ``windows_per_second`` together.
 
     ``step`` is the update interval in seconds at which one talker costs half of the machine; ``talkers`` how many are
-    captioned at an interval of two seconds.
+    captioned at an interval of two seconds, by one process.
     """
 
     device: str
@@ -99,7 +101,7 @@ def _measured(folder: Path, device: str, compute_type: str | None, threads: int 
         batch=batch,
         step=round(step, 2),
         windows_per_second=round(rate, 2),
-        talkers=max(1, int(rate * 2)),
+        talkers=min(max(1, int(rate * 2)), _ONE_PROCESS),
     )
 
 

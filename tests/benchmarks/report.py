@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.benchmarks.gpu import BATCHES
 from tests.benchmarks.scenarios import Row
 from tests.benchmarks.targets import LATENCY, TARGETS, Results, shown
 
@@ -69,6 +70,7 @@ def write_page(results: Results) -> None:
         "targets": targets_table(results),
         "talkers": talkers_table(results),
         "words": words_table(results),
+        "gpu": gpu_tables(results),
         "rows": rows_table(results),
     }
     for name, text in parts.items():
@@ -151,6 +153,38 @@ def words_table(results: Results) -> str:
         )
     )
     return _figures_table(results, (*TALKER_ROWS, "quiet", "meetings", "glossary-without", "glossary"), columns)
+
+
+def gpu_tables(results: Results) -> str:
+    """Windows a second by batch size, then the talkers, for each model."""
+    models = [name for name in ("gpu-base", "gpu-turbo-shape") if name in results]
+    if not models:
+        return "not measured"
+    sizes = [
+        (f"{size}", *(shown(results[name]["figures"].get(f"{what}_batch_{size}")) for name, what in _per_batch(models)))
+        for size in BATCHES
+    ]
+    head = ("batch", *(f"{name} {'windows/s' if what == 'rate' else 'ms'}" for name, what in _per_batch(models)))
+    columns = (
+        ("talkers", "talkers", ""),
+        ("processes", "processes", ""),
+        ("first display, median", "display_p50", "s"),
+        ("95th", "display_p95", "s"),
+        ("committed, median", "commit_p50", "s"),
+        ("95th", "commit_p95", "s"),
+        ("final after speech, 95th", "final_p95", "s"),
+        ("update interval, median", "update_interval_p50", "s"),
+        ("held", "held", ""),
+        ("callers", "callers", ""),
+        ("cores", "cores", ""),
+        ("GPU memory", "gpu_memory_mb", "MB"),
+    )
+    runs = [name for model in models for name in results if name.startswith(f"{model}-")]
+    return f"{table(head, sizes)}\n\n{_figures_table(results, runs, columns)}"
+
+
+def _per_batch(models: Sequence[str]) -> list[tuple[str, str]]:
+    return [(name, what) for name in models for what in ("rate", "ms")]
 
 
 def _figures_table(results: Results, names: Sequence[str], columns: Sequence[tuple[str, str, str]]) -> str:

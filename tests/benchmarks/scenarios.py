@@ -244,11 +244,14 @@ def gpu_rows() -> list[Row]:
     rows = []
     for model in (model for model in gpu.models() if model.name in kept):
         rows.append(Row(f"gpu-{model.name}", "python -m tests.benchmarks gpu", kept[model.name]["rates"], machine))
-        for talkers, figures in kept[model.name]["talkers"].items():
-            runs = gpu.talk_at_once(model, int(talkers), figures["processes"], reuse=True)
-            heard = latency_figures(runs) | integrity_figures(runs) | cost_figures(runs)
-            errors = {} if model.program else word_error_figures(runs)
-            rows.append(Row(f"gpu-{model.name}-{talkers}", runs[0].command, figures | heard | errors, machine))
+        for asked, how in kept[model.name]["talkers"].items():
+            runs = gpu.talk_at_once(model, how["talkers"], how["processes"], seconds=how["talk_s"], reuse=True)
+            figures = how | latency_figures(runs) | integrity_figures(runs) | cost_figures(runs)
+            figures |= {} if model.program else word_error_figures(runs)
+            figures["peak_memory_mb"] = gpu.memory_mb(runs)
+            del figures["cores_used"]  # of one process, where ``cores`` are those of all while people talk
+            command = f"BENCH_GPU_TALKERS={asked} BENCH_GPU_SECONDS={how['talk_s']:.0f} python -m tests.benchmarks gpu"
+            rows.append(Row(f"gpu-{model.name}-{asked}", command, figures, machine))
     return rows
 
 
