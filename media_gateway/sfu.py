@@ -18,7 +18,7 @@ class Parting(Enum):
     EVICTED = "evicted"
     """Somebody removed it: it does not come back until it is asked to."""
     ENCRYPTED = "encrypted"
-    """Its audio is end-to-end encrypted: nobody but its participants can hear it."""
+    """Its audio is end-to-end encrypted: only participants can hear it. Notices are shown until it is left."""
     LOST = "lost"
     """The connection failed: it tries again."""
     LEFT = "left"

@@ -111,7 +111,8 @@ class LiveKitRoom:
                 await self._changed.wait()
             event = self._events.popleft()
             if isinstance(event, Parted):
-                await self._disconnect()
+                if event.why is not Parting.ENCRYPTED:  # people there are still to be told why
+                    await self._disconnect()
                 yield event
                 return
             yield event
@@ -120,7 +121,7 @@ class LiveKitRoom:
         """As ``SfuRoom``."""
         if event["type"] not in {"caption", "notice"}:
             return
-        if self._parted is not None:
+        if self._parted not in {None, Parting.ENCRYPTED}:
             raise GatewayFailed("this room was left")
         if event["type"] == "notice":
             await self._showing.notice(event)

@@ -43,6 +43,12 @@ class Scene:
         assert answer.status_code < 300, answer.text
         return answer.json() if answer.content else None
 
+    async def shows(self, path: str, state: str) -> None:
+        """Returns once the state of what is at ``path`` is as wanted."""
+        async with asyncio.timeout(WAIT):
+            while (await self.ask("GET", path))["state"] != state:  # noqa: ASYNC110 - the API tells nobody
+                await asyncio.sleep(0.1)
+
     async def dispatch(self, room: str, times: int = 1) -> None:
         """As when the button in Visio is pressed by several people at once."""
         wanted = api.CreateAgentDispatchRequest(room=room, agent_name=AGENT)

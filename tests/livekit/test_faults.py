@@ -151,6 +151,22 @@ async def test_who_is_muted_says_nothing_and_who_unmutes_under_another_name_is_h
     assert [each["name"] for each in transcript["participants"] if each["id"] == "anne"] == ["Anne-Marie"]
 
 
+async def test_people_of_a_room_that_is_encrypted_are_told_why_it_is_left(
+    scene: Scene, everybody: People, room: str
+) -> None:
+    key = b"a key that only participants have"
+    anne, eric = await everybody.join(room, "anne", key=key), await everybody.join(room, "eric", key=key)
+    await scene.dispatch(room)
+    meeting = await scene.captioned(room)
+    await anne.publish()
+    for reader in (anne, eric):
+        await until(lambda reader=reader: reader.notices)  # type: ignore[misc]
+        assert [notice["code"] for notice in reader.notices] == ["encrypted"]
+    await scene.shows(f"/livekit/rooms/{room}/captions", "encrypted")
+    await scene.shows(f"/meetings/{meeting}", "ended")
+    assert await scene.agents(room) == []
+
+
 async def test_two_of_fifty_talk_and_everybody_reads_them(scene: Scene, everybody: People, room: str) -> None:
     async def comes(number: int) -> Person:
         person = await everybody.join(room, f"guest-{number}", f"Guest {number}")
