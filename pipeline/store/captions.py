@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, select
 
 from pipeline.domain import Caption, Gap, MeetingId, Pause, Presence, RecordText, SegmentId, Transcript
 from pipeline.errors import NotFound
 from pipeline.record.assemble import assemble
 from pipeline.store import tables
 from pipeline.store.database import insert_new, put
-from pipeline.store.meetings import meeting_named, tracks
+from pipeline.store.meetings import hold, meeting_named, tracks
 from pipeline.store.rows import (
     caption_of,
     final_row,
@@ -28,6 +28,7 @@ from pipeline.store.rows import (
 
 def keep_final(connection: Connection, meeting: MeetingId, caption: Caption) -> None:
     """Once per utterance: the key of the table is the judge. Nothing of the utterance is unfinished any more."""
+    hold(connection, meeting)
     insert_new(connection, tables.finals, final_row(meeting, caption))
     table = tables.unfinished
     of_utterance = and_(table.c.meeting == meeting, table.c.utterance == caption.utterance)
@@ -36,6 +37,7 @@ def keep_final(connection: Connection, meeting: MeetingId, caption: Caption) -> 
 
 def keep_open(connection: Connection, meeting: MeetingId, captions: Sequence[Caption]) -> None:
     """In place of what was kept of each utterance; not where the final is there already."""
+    hold(connection, meeting)
     table = tables.finals
     given = [caption.utterance for caption in captions]
     closed = select(table.c.utterance).where(table.c.meeting == meeting, table.c.utterance.in_(given))
@@ -46,28 +48,36 @@ def keep_open(connection: Connection, meeting: MeetingId, captions: Sequence[Cap
 
 
 def keep_record(connection: Connection, meeting: MeetingId, record: RecordText) -> None:
+    hold(connection, meeting)
     connection.execute(tables.records.insert().values(record_row(meeting, record)))
 
 
 def keep_gap(connection: Connection, meeting: MeetingId, gap: Gap) -> None:
-    connection.execute(tables.gaps.insert().values(gap_row(meeting, gap)))
+    """Once, also where its commit was not heard of and it is kept again."""
+    hold(connection, meeting)
+    row, table = gap_row(meeting, gap), tables.gaps
+    same = select(table.c.id).where(*(table.c[name] == value for name, value in row.items()))
+    if connection.execute(same.limit(1)).scalar() is None:
+        connection.execute(table.insert().values(row))
 
 
 def keep_pause(connection: Connection, meeting: MeetingId, pause: Pause) -> None:
+    hold(connection, meeting)
     put(connection, tables.pauses, {"meeting": meeting, "start": pause.start, "end": pause.end})
 
 
 def keep_presences(connection: Connection, meeting: MeetingId, presences: Sequence[Presence]) -> None:
+    hold(connection, meeting)
     for presence in presences:
         put(connection, tables.presences, presence_row(meeting, presence))
 
 
 def correct(connection: Connection, meeting: MeetingId, segment: SegmentId, text: str | None) -> None:
     """``text`` in place of what was heard; None takes a correction back."""
+    hold(connection, meeting)
     table, finals = tables.corrections, tables.finals
     known = select(finals.c.utterance).where(finals.c.meeting == meeting, finals.c.utterance == segment)
     if connection.execute(known).scalar() is None:
-        meeting_named(connection, meeting)
         raise NotFound(f"there is no segment {segment} in meeting {meeting}")
     if text is None:
         connection.execute(table.delete().where(table.c.meeting == meeting, table.c.segment == segment))
@@ -95,25 +105,39 @@ def close_unfinished(connection: Connection) -> list[MeetingId]:
 
     Whoever was still there left at the last moment that is known of the meeting.
     """
-    cut = unfinished(connection)
-    for meeting, captions in cut.items():
-        for caption in captions:
-            keep_final(connection, meeting, replace(caption, revision=caption.revision + 1, final=True))
-    table = tables.meetings
-    connection.execute(table.update().where(table.c.id.in_(cut)).values(cut=True))
-    _end_presences(connection)
-    return list(cut)
+    lasting = select(tables.presences.c.meeting).where(tables.presences.c.left.is_(None))
+    concerned = {MeetingId(name) for name in connection.execute(lasting).scalars()} | unfinished(connection).keys()
+    return [meeting for meeting in sorted(concerned) if _closed(connection, meeting)]
 
 
-def _end_presences(connection: Connection) -> None:
+def _closed(connection: Connection, meeting: MeetingId) -> bool:
+    """Whether something was unfinished: another process may have come first, or the meeting be deleted."""
+    try:
+        hold(connection, meeting)
+    except NotFound:
+        return False
+    table = tables.unfinished
+    rows = connection.execute(select(table).where(table.c.meeting == meeting).order_by(table.c.utterance)).all()
+    for row in rows:
+        caption = caption_of(row, final=False)
+        keep_final(connection, meeting, replace(caption, revision=caption.revision + 1, final=True))
+    if rows:
+        connection.execute(tables.meetings.update().where(tables.meetings.c.id == meeting).values(cut=True))
+    _end_presences(connection, meeting)
+    return bool(rows)
+
+
+def _end_presences(connection: Connection, meeting: MeetingId) -> None:
+    there = presences(connection, meeting)
+    joined = [presence.joined for presence in there if presence.left is None]
+    if not joined:
+        return
+    known = [*joined, *(final.words[-1].end for final in finals(connection, meeting) if final.words)]
+    known += [pause.end or pause.start for pause in pauses(connection, meeting)]
+    known += [presence.left for presence in there if presence.left is not None]
     table = tables.presences
-    lasting = select(table.c.meeting, func.max(table.c.joined)).where(table.c.left.is_(None)).group_by(table.c.meeting)
-    for meeting, joined in connection.execute(lasting).all():
-        known = [joined, *(final.words[-1].end for final in finals(connection, meeting) if final.words)]
-        known += [pause.end or pause.start for pause in pauses(connection, meeting)]
-        known += [presence.left for presence in presences(connection, meeting) if presence.left is not None]
-        ended = table.update().where(table.c.meeting == meeting, table.c.left.is_(None))
-        connection.execute(ended.values(left=max(known)))
+    ended = table.update().where(table.c.meeting == meeting, table.c.left.is_(None))
+    connection.execute(ended.values(left=max(known)))
 
 
 def pauses(connection: Connection, meeting: MeetingId) -> list[Pause]:

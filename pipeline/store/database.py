@@ -1,74 +1,87 @@
-"""One database: how it is opened and migrated, what is special to SQLite, and what its errors mean."""
+"""One database, of SQLite or PostgreSQL: how it is opened and migrated, and what its errors mean."""
 
-import os
 import sqlite3
-from pathlib import Path
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, false, make_url
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import URL, Connection, Engine, Table, false, make_url
+from sqlalchemy.dialects import postgresql as of_postgresql
+from sqlalchemy.dialects import sqlite as of_sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, StatementError
 
 from pipeline.errors import GreffierError, InvalidInput, InvalidSetting, StorageFailed, StorageFull
 from pipeline.store import tables
-from pipeline.store.disk import explained
+from pipeline.store.meanings import VARIABLE
 from pipeline.store.migrations import migrate
 
-VARIABLE = "GREFFIER_DATABASE_URL"
-CONNECTIONS = 5
-"""One that writes and four that read."""
-
-_BUSY_MS = 5_000
-_SQLITE = (
-    "PRAGMA journal_mode=WAL",  # readers and the writer do not wait for each other
-    "PRAGMA synchronous=FULL",  # in WAL mode, a commit is on the disk when it returns
-    "PRAGMA foreign_keys=ON",
-    "PRAGMA secure_delete=ON",  # what is deleted is overwritten
-)
-_REASONS = {
-    sqlite3.SQLITE_READONLY: "it may only be read",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened",
-    sqlite3.SQLITE_CORRUPT: "it is damaged",
-    sqlite3.SQLITE_NOTADB: "it is no database",
-    sqlite3.SQLITE_BUSY: "another program keeps it locked",
-    sqlite3.SQLITE_PERM: "it may not be used",
-    sqlite3.SQLITE_AUTH: "it may not be used",
+_SQLITE, _POSTGRESQL = "sqlite", "postgresql"
+_DATABASES = {
+    "sqlite": _SQLITE,
+    "sqlite+pysqlite": _SQLITE,
+    "postgres": _POSTGRESQL,
+    "postgresql": _POSTGRESQL,
+    "postgresql+psycopg": _POSTGRESQL,
 }
+"""By the beginnings of their URLs."""
+
+
+class _Special(Protocol):
+    """What each database does in a way of its own, as functions of a module."""
+
+    def engine_on(self, url: URL) -> Engine:
+        """Nothing is migrated. Raises ``InvalidSetting``, ``StorageFailed`` and ``StorageFull``."""
+
+    def reading(self, engine: Engine) -> Engine: ...
+
+    def alone(self, connection: Connection) -> AbstractContextManager[None]:
+        """No other process migrates meanwhile, until the transaction ends. Raises ``InvalidSetting``."""
+
+    def meaning(self, error: Any) -> GreffierError | None:
+        """None where an error says nothing of the database: a row that must not be."""
+
+    def collided(self, error: Any) -> bool: ...
+
+    def unreached(self, error: Any) -> StorageFailed | None:
+        """Where and why the database cannot be reached, for whoever starts the server; no password."""
 
 
 def open_database(url: str) -> Engine:
-    """An engine on the migrated database at ``url``, a new one where there is none.
+    """An engine on the migrated database at ``url``; SQLite makes a new one where there is none.
 
     Raises ``InvalidSetting`` when it cannot be used and ``StorageFull`` when there is no room to make it.
     """
-    parsed = _parsed(url)
-    engine = create_engine(
-        parsed,
-        pool_size=CONNECTIONS,
-        max_overflow=0,
-        connect_args={"timeout": _BUSY_MS / 1000},
-        hide_parameters=True,  # errors name statements, not what was said
-    )
-    event.listen(engine, "connect", _on_connect)
-    event.listen(engine, "begin", _on_begin)
+    engine = None
     try:
-        with explained("meetings", VARIABLE):
-            _make_file(parsed)
-        with writing(engine).begin() as connection:
+        engine = _engine(url)
+        with writing(engine).begin() as connection, _special(engine.dialect.name).alone(connection):
             migrate(connection)
             change_nothing(connection)
     except (DBAPIError, GreffierError) as error:
-        engine.dispose()
-        meaning = failure(error)
-        if isinstance(meaning, StorageFull | InvalidSetting):
-            raise meaning from error
-        raise InvalidSetting(str(meaning)) from error
+        if engine is not None:
+            engine.dispose()
+        raise _refusal(error) from error
     return engine
 
 
+def reach_database(url: str) -> None:
+    """Raises ``InvalidSetting`` where the database at ``url`` does not let this server in. Nothing is migrated."""
+    engine = _engine(url)
+    try:
+        engine.connect().close()
+    except DBAPIError as error:
+        raise _refusal(error) from error
+    finally:
+        engine.dispose()
+
+
 def writing(engine: Engine) -> Engine:
-    """The same engine for transactions that write: they take their place in line when they begin."""
+    """The same engine for transactions that write: in SQLite they take their place in line when they begin."""
     return engine.execution_options(writes=True)
+
+
+def reading(engine: Engine) -> Engine:
+    """The same engine for transactions that read: each sees one state of the database."""
+    return _special(engine.dialect.name).reading(engine)
 
 
 def change_nothing(connection: Connection) -> None:
@@ -78,63 +91,68 @@ def change_nothing(connection: Connection) -> None:
 
 def insert_new(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
     """Insert a row unless one with its key is there; whether it was inserted."""
-    return connection.execute(sqlite.insert(table).values(values).on_conflict_do_nothing()).rowcount > 0
+    inserted = _insert(connection, table).values(values).on_conflict_do_nothing()
+    return connection.execute(inserted, execution_options={"preserve_rowcount": True}).rowcount > 0
 
 
 def put(connection: Connection, table: Table, values: dict[str, Any]) -> None:
     """Insert a row, in place of the one with its key."""
     keys = [column.name for column in table.primary_key]
     rest = {name: value for name, value in values.items() if name not in keys}
-    connection.execute(sqlite.insert(table).values(values).on_conflict_do_update(index_elements=keys, set_=rest))
+    inserted = _insert(connection, table).values(values)
+    connection.execute(inserted.on_conflict_do_update(index_elements=keys, set_=rest))
 
 
 def failure(error: Exception) -> Exception:
     """What an error of the database means to a caller, without the text it was about; others stay as they are."""
-    cause = error.orig if isinstance(error, StatementError) and error.orig is not None else error
-    if isinstance(cause, GreffierError | sqlite3.IntegrityError):
-        return error
+    cause, special = _cause(error)
     if isinstance(cause, UnicodeError):
         return InvalidInput("a text holds half a character (a lone surrogate), which cannot be kept: leave it out")
-    if isinstance(cause, sqlite3.Error):
-        return _of_sqlite(cause)
-    return error
+    return (special and special.meaning(cause)) or error
 
 
-def _of_sqlite(error: sqlite3.Error) -> StorageFailed:
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the rest says where it was noticed
-    if code == sqlite3.SQLITE_FULL:
-        return StorageFull(f"there is no room left to keep meetings: free some ({VARIABLE}), what was kept is safe")
-    reason = _REASONS.get(code, getattr(error, "sqlite_errorname", type(error).__name__))
-    return StorageFailed(f"the database cannot be used ({reason}): see {VARIABLE}")
+def collided(error: Exception) -> bool:
+    """Whether two transactions stood in each other's way: this one was undone and may be tried again."""
+    cause, special = _cause(error)
+    return special is not None and special.collided(cause)
 
 
-def _parsed(url: str) -> URL:
+def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
-    except (ArgumentError, ValueError) as error:
-        raise InvalidSetting(f"{VARIABLE} is no database URL: give one like sqlite:////var/lib/greffier.db") from error
-    if parsed.drivername not in {"sqlite", "sqlite+pysqlite"}:
-        raise InvalidSetting(f"{VARIABLE} names {parsed.drivername}, but meetings are kept in SQLite: sqlite:///file")
-    if parsed.database in {None, "", ":memory:"}:
-        raise InvalidSetting(f"{VARIABLE} names no file: give one like sqlite:////var/lib/greffier.db")
-    return parsed
+    except (ArgumentError, ValueError):  # which may quote a part of a password
+        example = "sqlite:////var/lib/greffier.db or postgresql://user:password@host/greffier"
+        raise InvalidSetting(f"{VARIABLE} is no database URL: give one like {example}") from None
+    if parsed.drivername not in _DATABASES:
+        raise InvalidSetting(f"{VARIABLE} names {parsed.drivername}, but meetings are kept in SQLite or PostgreSQL")
+    return _special(_DATABASES[parsed.drivername]).engine_on(parsed)
 
 
-def _make_file(url: URL) -> None:
-    """Its folder, and the file itself so that only its owner reads it; SQLite gives its other files the same rights."""
-    if url.query.get("uri"):
-        return
-    path = Path(url.database or "")
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+def _special(database: str) -> _Special:
+    """Drivers are loaded by those alone who use them."""
+    if database == _SQLITE:
+        from pipeline.store import sqlite
+
+        return sqlite
+    from pipeline.store import postgresql
+
+    return postgresql
 
 
-def _on_connect(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # sqlite3 begins no transactions by itself: _on_begin does
-    for pragma in _SQLITE:
-        connection.execute(pragma)
+def _insert(connection: Connection, table: Table) -> of_sqlite.Insert | of_postgresql.Insert:
+    return of_sqlite.insert(table) if connection.dialect.name == _SQLITE else of_postgresql.insert(table)
 
 
-def _on_begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+def _cause(error: Exception) -> tuple[BaseException, _Special | None]:
+    """The driver's own error where it is one, and whose."""
+    cause = error.orig if isinstance(error, StatementError) and error.orig is not None else error
+    if isinstance(cause, sqlite3.Error):
+        return cause, _special(_SQLITE)
+    return cause, _special(_POSTGRESQL) if hasattr(cause, "sqlstate") else None
+
+
+def _refusal(error: Exception) -> GreffierError:
+    """``error`` as whoever starts the server is told of it."""
+    cause, special = _cause(error)
+    meaning = (special and special.unreached(cause)) or failure(error)
+    return meaning if isinstance(meaning, StorageFull | InvalidSetting) else InvalidSetting(str(meaning))

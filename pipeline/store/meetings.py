@@ -27,6 +27,13 @@ def meeting_named(connection: Connection, meeting: MeetingId) -> Meeting:
     return meeting_of(row)
 
 
+def hold(connection: Connection, meeting: MeetingId) -> None:
+    """Nobody else writes to the meeting until this transaction ends, whatever the process. Raises ``NotFound``."""
+    held = select(tables.meetings.c.id).where(tables.meetings.c.id == meeting).with_for_update(key_share=True)
+    if connection.execute(held).one_or_none() is None:
+        raise no_meeting(meeting)
+
+
 def no_meeting(meeting: MeetingId) -> NotFound:
     return NotFound(f"there is no meeting {meeting}, or it was deleted")
 
@@ -69,9 +76,8 @@ def delete_meeting(connection: Connection, meeting: MeetingId) -> None:
 def reserve_sequence(connection: Connection, meeting: MeetingId, count: int) -> int:
     """The first of ``count`` numbers that nobody else gets; 1 at first."""
     table = tables.meetings
-    first = connection.execute(select(table.c.sequence).where(table.c.id == meeting).with_for_update()).scalar()
-    if first is None:
-        raise no_meeting(meeting)
+    hold(connection, meeting)
+    first = connection.execute(select(table.c.sequence).where(table.c.id == meeting)).scalar_one()
     connection.execute(table.update().where(table.c.id == meeting).values(sequence=first + count))
     return int(first)
 
@@ -80,7 +86,7 @@ def add_participant(
     connection: Connection, meeting: MeetingId, participant: Participant, languages: Iterable[str]
 ) -> None:
     """Again with an id that is there: the new name and languages count, the old name is remembered."""
-    meeting_named(connection, meeting)
+    hold(connection, meeting)
     known = _participant_row(connection, meeting, participant.id)
     values = {"languages": list(languages)} | _names([*known.names] if known else [], participant.name)
     table = tables.participants
@@ -92,6 +98,7 @@ def add_participant(
 
 
 def rename_participant(connection: Connection, meeting: MeetingId, participant: ParticipantId, name: str) -> None:
+    hold(connection, meeting)
     known = _known(connection, meeting, participant)
     table = tables.participants
     connection.execute(table.update().where(_is(table, meeting, participant)).values(_names([*known.names], name)))
@@ -112,6 +119,7 @@ def spoken_by(connection: Connection, meeting: MeetingId) -> dict[ParticipantId,
 
 
 def next_track(connection: Connection, meeting: MeetingId, participant: ParticipantId) -> TrackId:
+    hold(connection, meeting)
     _known(connection, meeting, participant)
     table = tables.tracks
     own = and_(table.c.meeting == meeting, table.c.participant == participant)
@@ -134,7 +142,6 @@ def tracks(connection: Connection, meeting: MeetingId) -> dict[TrackId, Particip
 def _known(connection: Connection, meeting: MeetingId, participant: ParticipantId) -> Any:
     row = _participant_row(connection, meeting, participant)
     if row is None:
-        meeting_named(connection, meeting)
         raise NotFound(f"there is no participant {participant} in meeting {meeting}")
     return row
 

@@ -5,7 +5,7 @@ from sqlalchemy import Connection, select
 from pipeline.domain import Meeting, MeetingId
 from pipeline.store import tables
 from pipeline.store.database import put
-from pipeline.store.meetings import create_meeting, meeting_named
+from pipeline.store.meetings import create_meeting, hold, meeting_named
 from pipeline.store.rows import meeting_of
 
 
@@ -44,7 +44,7 @@ def link_recording(
 ) -> None:
     """In place of an earlier link of the recording."""
     if meeting is not None:
-        meeting_named(connection, meeting)
+        hold(connection, meeting)
     values = {"recording": recording, "meeting": meeting, "provider": provider, "room": room, "linked_at": at}
     put(connection, tables.linked_recordings, values)
 

@@ -32,7 +32,8 @@ Values = dict[str, Any]
 
 def folded(text: str) -> str:
     """``text`` without case and accents, as it is searched."""
-    apart = unicodedata.normalize("NFKD", text.casefold())
+    plain = unicodedata.normalize("NFKD", text.casefold()).casefold()  # 𝓐 is an A, which has a case, after that only
+    apart = unicodedata.normalize("NFKD", plain)
     return "".join(character for character in apart if not unicodedata.combining(character))
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import IntegrityError
 
 from pipeline.domain import (
     ApiKey,
@@ -29,7 +28,8 @@ from pipeline.domain import (
 )
 from pipeline.store import captions as spoken
 from pipeline.store import lists, meetings, rooms
-from pipeline.store.database import CONNECTIONS, change_nothing, failure, open_database
+from pipeline.store.database import change_nothing, failure, open_database, reading
+from pipeline.store.meanings import CONNECTIONS
 from pipeline.store.writer import Writer
 
 Given = ParamSpec("Given")
@@ -41,17 +41,19 @@ class SqlStore:
     """What is kept of all meetings. A call that writes returns once its write is durable.
 
     Every method may raise ``StorageFull`` and ``StorageFailed``; those that name something raise ``NotFound``
-    when it is not there. Reads run in a few threads of their own, since they may wait for the disk.
+    when it is not there. Reads run in a few threads of their own, since they may wait for the disk or the network.
+    Several processes may have a store on one database; whoever writes to a meeting is alone in it until its commit.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._reading = reading(engine)
         self._writer = Writer(engine)
         self._readers = ThreadPoolExecutor(CONNECTIONS - 1, "greffier-reader")
 
     @classmethod
     def open(cls, url: str) -> Self:
-        """The store at ``url``, such as ``sqlite:////folder/file``, made or migrated as needed.
+        """The store at ``sqlite:////folder/file`` or ``postgresql://user:password@host/name``, made or migrated.
 
         Raises ``InvalidSetting`` where it cannot be used and ``StorageFull``.
         """
@@ -228,7 +230,7 @@ class SqlStore:
     async def _read(self, statement: Statement[Given, Result], *given: Given.args, **named: Given.kwargs) -> Result:
         def read() -> Result:
             try:
-                with self._engine.begin() as connection:  # one transaction: one state of the database
+                with self._reading.begin() as connection:  # one transaction: one state of the database
                     return statement(connection, *given, **named)
             except Exception as error:
                 meaning = failure(error)
@@ -266,7 +268,4 @@ class MeetingShelf:
         await self._keep(spoken.keep_presences, tuple(presences))
 
     async def _keep(self, statement: Callable[[Connection, MeetingId, Result], None], kept: Result) -> None:
-        try:
-            await self.store._write(statement, self.meeting, kept)
-        except IntegrityError as error:  # the foreign key: there is no such meeting
-            raise meetings.no_meeting(self.meeting) from error
+        await self.store._write(statement, self.meeting, kept)

@@ -6,8 +6,10 @@ without case and accents (``rows.folded``), for search. Whatever belongs to a me
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
+    Dialect,
     Double,
     ForeignKey,
     ForeignKeyConstraint,
@@ -15,10 +17,27 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Table,
-    Text,
+    TypeDecorator,
 )
+from sqlalchemy import Text as SqlText
 
 metadata = MetaData()
+
+
+class Text(TypeDecorator[str]):
+    """Text with any character: PostgreSQL, which keeps no NUL, is given ␀ in its place."""
+
+    impl = SqlText
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is None or dialect.name == "sqlite":
+            return value
+        return value.replace("\x00", "\u2400")
+
+
+_NUMBER = BigInteger().with_variant(Integer, "sqlite")
+"""Of a row, given by the database. SQLite numbers only what it calls an integer, which has 64 bits there, too."""
 
 
 def _of_meeting(primary_key: bool = True) -> Column[str]:
@@ -89,7 +108,7 @@ unfinished = Table(
 records = Table(
     "records",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", _NUMBER, primary_key=True),
     _of_meeting(primary_key=False),
     Column("track", Text, nullable=False),
     Column("utterances", JSON, nullable=False),
@@ -102,7 +121,7 @@ records = Table(
 gaps = Table(
     "gaps",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", _NUMBER, primary_key=True),
     _of_meeting(primary_key=False),
     Column("track", Text, nullable=False),
     Column("participant", Text, nullable=False),

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from pipeline.errors import StorageFailed, StorageFull
-from pipeline.store.database import failure, writing
+from pipeline.store.database import collided, failure, writing
 
 Result = TypeVar("Result")
 Write = Callable[[Connection], Any]
@@ -19,6 +19,7 @@ Write = Callable[[Connection], Any]
 _MOST_WAITING = 1_000
 _MOST_TOGETHER = 100
 _FULL_PAUSE_S = 0.01
+_TRIES = 5
 
 
 @dataclass(slots=True)
@@ -53,7 +54,7 @@ class Writer:
         self._thread.start()
 
     async def write(self, write: Callable[[Connection], Result]) -> Result:
-        """What ``write`` returns, once it is committed; it may be run twice, the first time rolled back."""
+        """What ``write`` returns, once it is committed; it may be run again after it was rolled back."""
         waiting = _Waiting(write, Future())
         while True:
             self.check()
@@ -97,15 +98,19 @@ class Writer:
             together.append(waiting)
         return together, False
 
-    def _commit(self, together: list[_Waiting]) -> None:
+    def _commit(self, together: list[_Waiting], tries: int = _TRIES) -> None:
         """A group in which one write fails is rolled back, and its writes are made one by one.
 
-        Not where the database itself fails: each would wait for it as long as the group did.
+        Not where the database itself fails: each would wait for it as long as the group did. A group that stood in the
+        way of another process's is made again.
         """
         try:
             with self.engine.begin() as connection:
                 results = [waiting.write(connection) for waiting in together]
         except Exception as error:  # noqa: BLE001 - it is handed to whoever waits for the write
+            if tries > 1 and collided(error):
+                self._commit(together, tries - 1)
+                return
             meaning = failure(error)
             out_of_order = isinstance(meaning, StorageFailed) and not isinstance(meaning, StorageFull)
             for waiting in together:

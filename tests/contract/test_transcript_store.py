@@ -1,4 +1,4 @@
-"""What every store of a meeting does; a store over another database joins the list when it exists."""
+"""What every store of a meeting does."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -69,12 +69,17 @@ async def in_sql(store: SqlStore) -> Kept:
     )
 
 
-@pytest.fixture(params=["memory", "sql"])
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
 async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Kept]:
-    if request.param == "memory":
-        yield in_memory()
-        return
-    store = SqlStore.open(f"sqlite:///{tmp_path}/greffier.db")
+    match request.param:
+        case "memory":
+            yield in_memory()
+            return
+        case "sqlite":
+            url = f"sqlite:///{tmp_path}/greffier.db"
+        case _:
+            url = request.getfixturevalue("postgresql_url")
+    store = SqlStore.open(url)
     yield await in_sql(store)
     await store.close()
 

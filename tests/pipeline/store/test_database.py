@@ -67,7 +67,9 @@ def test_an_error_names_its_statement_and_not_what_was_said(tmp_path: Path) -> N
         ("greffier.db", "no database URL"),
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
-        ("postgresql://somebody:secret@host/greffier", "names postgresql"),
+        ("postgresql://somebody:secret@host", "names no database"),
+        ("postgresql://somebody:se:cret@ho:st/greffier", "no database URL"),
+        ("mysql://somebody:secret@host/greffier", "names mysql"),
         ("oracle://host/greffier", "names oracle"),
     ],
 )
@@ -155,7 +157,7 @@ def test_a_database_that_another_program_keeps_locked_is_refused_after_a_while(
 ) -> None:
     path = tmp_path / "greffier.db"
     open_database(url(path)).dispose()
-    monkeypatch.setattr("pipeline.store.database._BUSY_MS", 50)
+    monkeypatch.setattr("pipeline.store.sqlite._BUSY_MS", 50)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(InvalidSetting, match="another program keeps it locked"):

@@ -11,8 +11,8 @@ from pipeline.store.sql import SqlStore
 from pipeline.store.tables import metadata
 
 
-def test_migrations_make_the_tables_that_the_code_knows(tmp_path: Path) -> None:
-    engine = open_database(f"sqlite:///{tmp_path}/greffier.db")
+def test_migrations_make_the_tables_that_the_code_knows(database_url: str) -> None:
+    engine = open_database(database_url)
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     engine.dispose()
@@ -26,15 +26,16 @@ def test_a_database_that_is_up_to_date_stays_as_it_is(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-async def test_a_database_of_the_first_tables_keeps_all_it_holds_and_takes_rooms_and_presences(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/greffier.db"
-    engine = create_engine(url)
+async def test_a_database_of_the_first_tables_keeps_all_it_holds_and_takes_what_is_new(
+    database_url: str,
+) -> None:
+    engine = create_engine(database_url)
     with engine.begin() as connection:
         migrations.migrate(connection, "0001")
         connection.execute(
             text(
                 "INSERT INTO meetings (id, title, created_at, languages, glossary, keep_audio, cut, folded)"
-                " VALUES ('budget', 'Budget', 100.0, '[\"fr\"]', '[]', 0, 0, 'budget')"
+                " VALUES ('budget', 'Budget', 100.0, '[\"fr\"]', '[]', false, false, 'budget')"
             )
         )
         connection.execute(
@@ -44,7 +45,7 @@ async def test_a_database_of_the_first_tables_keeps_all_it_holds_and_takes_rooms
             )
         )
     engine.dispose()
-    store = SqlStore.open(url)
+    store = SqlStore.open(database_url)
     budget, anne = MeetingId("budget"), ParticipantId("anne")
     assert await store.meeting(budget) == Meeting(budget, "Budget", 100.0, ("fr",))
     assert await store.participants(budget) == [Participant(anne, "Anne")]

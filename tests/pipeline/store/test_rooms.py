@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -15,8 +14,8 @@ SECOND = Meeting(MeetingId("second"), "salle", 200.0)
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
-    store = SqlStore.open(f"sqlite:///{tmp_path}/greffier.db")
+async def store(database_url: str) -> AsyncIterator[SqlStore]:
+    store = SqlStore.open(database_url)
     yield store
     await store.close()
 

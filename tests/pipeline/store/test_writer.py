@@ -15,8 +15,8 @@ from pipeline.store.writer import Writer
 
 
 @pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
-    engine = open_database(f"sqlite:///{tmp_path}/greffier.db")
+async def engine(database_url: str) -> AsyncIterator[Engine]:
+    engine = open_database(database_url)
     yield engine
     engine.dispose()
 
@@ -125,7 +125,7 @@ async def test_more_writers_than_there_is_room_for_wait_their_turn(
 async def test_writes_that_a_locked_database_refuses_wait_for_it_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.store.database._BUSY_MS", 300)
+    monkeypatch.setattr("pipeline.store.sqlite._BUSY_MS", 300)
     engine = open_database(f"sqlite:///{tmp_path}/locked.db")
     writer = Writer(engine)
     other = sqlite3.connect(tmp_path / "locked.db", isolation_level=None)
