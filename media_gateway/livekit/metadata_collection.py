@@ -38,8 +38,9 @@ _SETTLED = 5.0
 _TOLD_LATE = 5.0
 """At most, for somebody who came."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
-_LAST_PAUSES = (0.5, 1.0, 2.0, 4.0)
-"""Between attempts to write a file for the last time."""
+_READ_FIRST = 2.0
+"""Seconds to read what an earlier process wrote before the room is joined; an object store that takes longer is read
+with the first write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class MetadataSettings:
     sweep: between looks at the dispatches that LiveKit lists.
     patience: how long a lost room is tried again.
     empty_after: without anybody in the room, its recording is over.
+    longest_pause: at most, between attempts to write a file for the last time.
+    give_up: how long that is attempted.
     """
 
     name: str = "metadata-collector"
@@ -58,6 +61,8 @@ class MetadataSettings:
     sweep: float = 5.0
     patience: float = 60.0
     empty_after: float = 10.0
+    longest_pause: float = 60.0
+    give_up: float = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,9 @@ class RecordingPlace:
 class Collection:
     """Collects while ``run`` does: until the room is over, it is removed from there, cannot join it any more, or
     ``stop``. Then the file is written, and every ``settings.save`` before. Where a file is already, it goes on with it.
+
+    While the object store is away, it collects all the same: the file is written when it is back, tried for
+    ``settings.give_up`` after the end.
     """
 
     place: RecordingPlace
@@ -86,10 +94,16 @@ class Collection:
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _room: LiveKitRoom | None = None
     _written: bytes | None = None
+    _recalled: bool = False
+    _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self) -> Parting:
-        """Why it is over. Raises ``StorageFailed`` where the file that is there cannot be read."""
-        self.metadata = await self._kept()
+        """Why it is over."""
+        try:
+            async with asyncio.timeout(_READ_FIRST):
+                await self._recall()
+        except (TimeoutError, GreffierError) as failure:
+            _log.warning("metadata.unread", extra={"recording": self.place.recording, "why": _why(failure)})
         try:
             return await self._stay()
         finally:
@@ -143,37 +157,55 @@ class Collection:
 
     # --- the file -------------------------------------------------------------------------------------------
 
-    async def _kept(self) -> RecordingMetadata:
+    async def _recall(self) -> None:
+        """What an earlier process wrote comes before what is known, once. Raises ``StorageFailed``."""
+        if self._recalled:
+            return
         try:
             file = await self.objects.open(self.place.key)
         except NotFound:
-            return RecordingMetadata()
+            self._recalled = True
+            return
         with file:
             content = await asyncio.to_thread(file.read)
         try:
-            return await asyncio.to_thread(read_metadata, content)
+            earlier = await asyncio.to_thread(read_metadata, content)
         except InvalidInput as failure:  # somebody else's: its place is taken
             _log.warning("metadata.unreadable", extra={"recording": self.place.recording, "why": str(failure)})
-            return RecordingMetadata()
+        else:
+            self.metadata.follow(earlier)
+        self._recalled = True
 
     async def write(self) -> None:
         """The file as it is now. Encoded in a thread: the metadata of hours would hold up the loop. Raises
         ``StorageFailed``."""
-        content = await asyncio.to_thread(self.metadata.copy().written, self.wall())
-        if content != self._written:
-            await self.objects.put(self.place.key, content)
-            self._written = content
+        async with self._writing:  # else an older state might arrive last
+            await self._recall()
+            content = await asyncio.to_thread(self.metadata.copy().written, self.wall())
+            if content != self._written:
+                await self.objects.put(self.place.key, content)
+                self._written = content
 
     async def _write_last(self) -> None:
-        for pause in (*_LAST_PAUSES, None):
+        try:
+            async with asyncio.timeout(self.settings.give_up):
+                await self._write_at_last()
+        except (TimeoutError, asyncio.CancelledError) as failure:
+            _log.error("metadata.lost", extra={"recording": self.place.recording})
+            if isinstance(failure, asyncio.CancelledError):
+                raise
+
+    async def _write_at_last(self) -> None:
+        pause = _FIRST_PAUSE
+        while True:
             try:
                 await self.write()
             except GreffierError as failure:
                 _log.warning("metadata.unwritten", extra={"recording": self.place.recording, "why": str(failure)})
-                if pause is not None:
-                    await asyncio.sleep(pause)
             else:
                 return
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, self.settings.longest_pause)
 
 
 class _Stay:
@@ -347,3 +379,7 @@ class _Stay:
             _log.warning(
                 "metadata.unwritten", extra={"recording": self._collection.place.recording, "why": str(failure)}
             )
+
+
+def _why(failure: Exception) -> str:
+    return str(failure) or type(failure).__name__

@@ -87,6 +87,19 @@ class RecordingMetadata:
         copy._present, copy._left, copy._text = set(self._present), dict(self._left), self._text
         return copy
 
+    def follow(self, earlier: "RecordingMetadata") -> None:
+        """Puts what an earlier process noted in front. Whoever was there then, and was not seen since, has left."""
+        whole, mine = earlier.copy(), self.events
+        gone = earlier.present - {event.participant for event in mine}
+        for event in mine:
+            whole._repeat(event, self._names.get(event.participant, ""))
+        if mine and earlier.newest is not None:
+            for participant in gone:
+                whole.disconnected(participant, earlier.newest)
+        whole._names |= self._names
+        self._events, self._names, self._speaking = whole._events, whole._names, whole._speaking
+        self._present, self._left, self._text = whole._present, whole._left, whole._text
+
     def connected(self, participant: str, name: str, at: float) -> None:
         """Also when told again of somebody who is there. Whoever had left comes back after that."""
         if participant in self._names or len(self._events) < MOST_EVENTS:
@@ -130,6 +143,20 @@ class RecordingMetadata:
             "participants": [{"participantId": identity, "name": name} for identity, name in self._names.items()],
         }
         return json.dumps(content, indent=2, ensure_ascii=False).encode()
+
+    def _repeat(self, event: MetadataEvent, name: str) -> None:
+        """Notes what another one has noted."""
+        match event.kind:
+            case EventKind.CONNECTED:
+                self.connected(event.participant, name, event.at)
+            case EventKind.DISCONNECTED:
+                self.disconnected(event.participant, event.at)
+            case EventKind.SPEECH_START:
+                self.speech_started(event.participant, event.at)
+            case EventKind.SPEECH_END:
+                self.speech_ended(event.participant, event.at)
+            case EventKind.CHAT:
+                self.wrote(event.participant, event.text or "", event.at)
 
     def _note(self, event: MetadataEvent) -> None:
         ends = event.kind in {EventKind.DISCONNECTED, EventKind.SPEECH_END}

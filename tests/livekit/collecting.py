@@ -18,6 +18,7 @@ from media_gateway.livekit.access import LiveKitServer
 from media_gateway.livekit.metadata import MetadataCollector, MetadataSettings
 from models.silero import SileroModel, bundled_model
 from pipeline.bus.leases import MemoryLeases
+from pipeline.ports import ObjectStore
 from pipeline.store.objects import FolderObjects
 from pipeline.store.sql import SqlStore
 from tests.livekit.people import until
@@ -57,12 +58,15 @@ class Collecting:
 
 
 @asynccontextmanager
-async def collecting(livekit: LiveKit, folder: Path) -> AsyncIterator[Collecting]:
+async def collecting(
+    livekit: LiveKit, folder: Path, objects: ObjectStore | None = None, settings: MetadataSettings = SETTINGS
+) -> AsyncIterator[Collecting]:
+    """Files go below ``folder``, or into ``objects``."""
     server = LiveKitServer(livekit.url, livekit.key, livekit.secret, house="the house of tests")
     store = SqlStore.open(f"sqlite:///{folder}/greffier.db")
-    objects = FolderObjects(folder / "objects")
+    objects = objects or FolderObjects(folder / "objects")
     detector = SileroModel(bundled_model()).detector
-    collector = MetadataCollector(server, objects, store, detector, MemoryLeases(), SETTINGS)
+    collector = MetadataCollector(server, objects, store, detector, MemoryLeases(), settings)
     collector.start()
     try:
         await until(lambda: collector.registered)

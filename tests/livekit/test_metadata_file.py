@@ -163,6 +163,52 @@ def test_a_file_that_was_read_goes_on() -> None:
     ]
 
 
+def test_what_was_noted_before_an_earlier_file_could_be_read_follows_it() -> None:
+    earlier = RecordingMetadata()
+    for who, name in (("a", "Ann"), ("b", "Bob"), ("c", "Cid")):
+        earlier.connected(who, name, T)
+    earlier.disconnected("c", T + 1.0)
+    earlier.speech_started("b", T + 1.0)
+    earlier = read_metadata(earlier.written(T + 2.0))
+    metadata = RecordingMetadata()
+    metadata.connected("a", "Ann Smith", T + 10.0)
+    metadata.connected("c", "Cid", T + 10.0)
+    metadata.connected("d", "Dee", T + 10.0)
+    metadata.speech_started("a", T + 11.0)
+    metadata.wrote("d", "hello", T + 12.0)
+    metadata.speech_started("d", T + 12.0)
+    metadata.disconnected("d", T + 13.0)
+    metadata.follow(earlier)
+    assert told(metadata, T + 20.0) == [
+        ("a", "participant_connected", 0.0),
+        ("b", "participant_connected", 0.0),
+        ("c", "participant_connected", 0.0),
+        ("c", "participant_disconnected", 1.0),
+        ("b", "speech_start", 1.0),
+        ("b", "speech_end", 2.0),
+        ("b", "participant_disconnected", 2.0),
+        ("c", "participant_connected", 10.0),
+        ("d", "participant_connected", 10.0),
+        ("a", "speech_start", 11.0),
+        ("d", "chat_received", 12.0),
+        ("d", "speech_start", 12.0),
+        ("d", "speech_end", 13.0),
+        ("d", "participant_disconnected", 13.0),
+        ("a", "speech_end", 20.0),
+    ]
+    assert metadata.names == {"a": "Ann Smith", "b": "Bob", "c": "Cid", "d": "Dee"}
+    assert (metadata.present, metadata.speaking) == ({"a", "c"}, {"a"})
+
+
+def test_an_earlier_file_alone_goes_on_as_it_was() -> None:
+    earlier = RecordingMetadata()
+    earlier.connected("a", "Ann", T)
+    metadata = RecordingMetadata()
+    metadata.follow(read_metadata(earlier.written(T)))
+    assert metadata.present == {"a"}, "whether she is still there is seen in the room"
+    assert metadata.written(T) == earlier.written(T)
+
+
 def event(**changed: object) -> bytes:
     """A file of one event, with something wrong in it."""
     right = {"participant_id": "a", "type": "speech_start", "timestamp": "2026-03-17T15:30:33+00:00", "data": None}
