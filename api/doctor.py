@@ -16,7 +16,7 @@ import ctranslate2
 import psutil
 
 from api.settings import Device, JanusSettings, LiveKitSettings, S3Settings, Settings
-from api.variables import JANUS_URL, LIVEKIT_URL, S3_ENDPOINT, Variable
+from api.variables import DATABASE_URL, JANUS_URL, LIVEKIT_URL, S3_ENDPOINT, Variable
 from models.cuda import load_cublas
 from models.silero import bundled_model
 from models.weights import flaws
@@ -226,8 +226,10 @@ def _telemetry(settings: Settings) -> list[Finding]:
 
 
 def _others(settings: Settings) -> list[Finding]:
-    """Whether the SFUs and the S3 that are set answer, and let this server in."""
+    """Whether the database, the SFUs and the S3 that are set answer, and let this server in."""
     findings = []
+    if settings.database_url.startswith("postgres"):
+        findings.append(_database(settings.database_url))
     if settings.livekit is not None:
         asking = asyncio.run(_refusal(_ask_livekit(settings.livekit)))
         findings.append(_answer("livekit", settings.livekit.url, asking, LIVEKIT_URL))
@@ -238,6 +240,13 @@ def _others(settings: Settings) -> list[Finding]:
         asking = asyncio.run(_refusal(_ask_s3(settings.s3)))
         findings.append(_answer("s3", f"{settings.s3.endpoint}/{settings.s3.bucket}", asking, S3_ENDPOINT))
     return findings
+
+
+def _database(url: str) -> Finding:
+    from pipeline.store.database import address, reach_database
+
+    refusal = asyncio.run(_refusal(asyncio.to_thread(reach_database, url)))
+    return _answer("database", address(url), refusal, DATABASE_URL)
 
 
 def _answer(subject: str, url: str, refusal: str | None, variable: Variable) -> Finding:

@@ -112,7 +112,7 @@ class Settings:
     policy: PolicyName = PolicyName.ALIGNATT
     pyannote_metrics: bool = True
     home: Path = Path("greffier")
-    database_url: str = "sqlite:///greffier/greffier.db"
+    database_url: str = field(default="sqlite:///greffier/greffier.db", repr=False)
     host: str = "127.0.0.1"
     port: int = 8642
     ice_servers: tuple[IceServer, ...] = ()
@@ -240,10 +240,19 @@ def parse_host(text: str) -> str:
     return host
 
 
+_POSTGRESQL = (
+    r"postgres(ql)?(\+psycopg)?://"
+    r"([^\s:/?#@]+(:[^\s:/?#@]*)?@)?"  # other signs as %XX, so that no part of a password is taken for the host
+    r"(([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?)?"  # none: a socket, or several in the options
+    r"/[^\s/?#]+"
+    r"(\?[^\s#]+)?"  # options of libpq
+)
+
+
 def _database_url(text: str, home: Path) -> str:
     if text == "auto":
         return f"sqlite:///{home / 'greffier.db'}"
-    if not re.fullmatch(r"sqlite:///.+", text):
+    if not re.fullmatch(r"sqlite:///.+", text) and not re.fullmatch(_POSTGRESQL, text):
         raise ValueError(text)
     return text
 
@@ -324,7 +333,8 @@ def _read(environ: Mapping[str, str], variable: Variable, parse: Callable[[str],
     try:
         return parse(text or variable.default)
     except ValueError:
-        raise InvalidSetting(f"{variable.name} is {text!r}, and must be {variable.allowed}") from None
+        found = "cannot be used as it is" if variable.secret else f"is {text!r}"
+        raise InvalidSetting(f"{variable.name} {found}, and must be {variable.allowed}") from None
 
 
 def _first(environ: Mapping[str, str], names: tuple[Variable, Variable], parse: Callable[[str], Value]) -> Value:

@@ -11,12 +11,16 @@ _AGENT_NAME = "a name of letters, digits, dots, - and _"
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One variable of the environment; ``meaning`` is what ``greffier --help`` and the documentation say of it."""
+    """One variable of the environment; ``meaning`` is what ``greffier --help`` and the documentation say of it.
+
+    The value of a ``secret`` one, which may hold a password, is shown nowhere.
+    """
 
     name: str
     default: str
     allowed: str
     meaning: str
+    secret: bool = False
 
 
 MODEL = Variable(
@@ -72,8 +76,9 @@ HOME = Variable(
 DATABASE_URL = Variable(
     "GREFFIER_DATABASE_URL",
     "auto",
-    "auto or sqlite:///PATH",
+    "auto, sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME",
     "Where meetings are kept; auto is greffier.db in GREFFIER_HOME.",
+    secret=True,
 )
 S3_ENDPOINT = Variable(
     "GREFFIER_S3_ENDPOINT_URL",
@@ -110,6 +115,7 @@ ICE_SERVERS = Variable(
     "none",
     "none or URLs such as stun:HOST:PORT or turn:USER:PASSWORD@HOST:PORT, with commas between",
     "How browsers and this server find a way to each other through firewalls; those who publish are told them.",
+    secret=True,
 )
 EMPTY_AFTER = Variable(
     "GREFFIER_EMPTY_AFTER",

@@ -74,6 +74,12 @@ def reach_database(url: str) -> None:
         engine.dispose()
 
 
+def address(url: str) -> str:
+    """What may be shown of ``url``: no user, no password. Raises ``InvalidSetting``."""
+    whole = _parsed(url)
+    return URL.create(whole.drivername, host=whole.host, port=whole.port, database=whole.database).render_as_string()
+
+
 def writing(engine: Engine) -> Engine:
     """The same engine for transactions that write: in SQLite they take their place in line when they begin."""
     return engine.execution_options(writes=True)
@@ -118,6 +124,11 @@ def collided(error: Exception) -> bool:
 
 
 def _engine(url: str) -> Engine:
+    parsed = _parsed(url)
+    return _special(_DATABASES[parsed.drivername]).engine_on(parsed)
+
+
+def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):  # which may quote a part of a password
@@ -125,7 +136,7 @@ def _engine(url: str) -> Engine:
         raise InvalidSetting(f"{VARIABLE} is no database URL: give one like {example}") from None
     if parsed.drivername not in _DATABASES:
         raise InvalidSetting(f"{VARIABLE} names {parsed.drivername}, but meetings are kept in SQLite or PostgreSQL")
-    return _special(_DATABASES[parsed.drivername]).engine_on(parsed)
+    return parsed
 
 
 def _special(database: str) -> _Special:

@@ -19,6 +19,7 @@ import pytest
 from api import doctor
 from api.doctor import Finding, Level, all_well, examine, render
 from api.settings import Device, JanusSettings, LiveKitSettings, Settings, read_settings
+from tests.postgresql_server import PostgreSql
 from tests.s3_server import BUCKET, running_s3
 
 
@@ -198,6 +199,29 @@ def test_an_s3_that_is_set_is_asked_whether_it_lets_this_server_in(bare: Setting
         found = only(examine(replace(bare, s3=server.settings)), "s3")
         assert (found.level, "no answer" in found.said) == (Level.MISSING, True)
         assert time.monotonic() - began < 30.0
+
+
+def test_a_postgresql_that_is_set_is_asked_whether_it_lets_this_server_in(
+    bare: Settings, postgresql: PostgreSql
+) -> None:
+    name = postgresql.new_database()
+    found = only(examine(replace(bare, database_url=postgresql.url(name))), "database")
+    said = f"postgresql://127.0.0.1:{postgresql.port}/{name} answers and knows this server"
+    assert (found.level, found.said) == (Level.FINE, said)
+    with postgresql.connect(name) as connection:
+        assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
+    postgresql.drop(name)
+    for url, named in [
+        (postgresql.url(name), f'database "{name}" does not exist'),
+        (postgresql.url("postgres", password="s3cret"), "password authentication failed"),
+        ("postgresql://anne:s3cret@127.0.0.1:1/greffier", "Connection refused"),
+        (f"{postgresql.url('postgres')}?sslmode=require", "SSL"),
+    ]:
+        found = only(examine(replace(bare, database_url=url)), "database")
+        assert found.level is Level.MISSING
+        assert named in found.said
+        assert "cret" not in found.said
+        assert "GREFFIER_DATABASE_URL" in found.remedy
 
 
 def test_a_finding_is_one_line_with_its_remedy_below() -> None:

@@ -190,6 +190,7 @@ def test_visios_endpoint_is_a_host_or_a_url(given: str, secure: str, endpoint: s
 def test_secrets_are_not_shown_where_settings_are() -> None:
     janus = {"GREFFIER_JANUS_URL": "ws://h", "GREFFIER_JANUS_SECRET": "secret", "GREFFIER_JANUS_PIN": "secret"}
     assert "secret'" not in repr(read_settings(HOME | LIVEKIT | janus | S3 | {"GREFFIER_JANUS_TOKEN": "secret"}))
+    assert "s3cret" not in repr(read_settings(HOME | {"GREFFIER_DATABASE_URL": "postgresql://anne:s3cret@h/greffier"}))
 
 
 @pytest.mark.parametrize(
@@ -210,9 +211,6 @@ def test_secrets_are_not_shown_where_settings_are() -> None:
         ("GREFFIER_HOME", __file__, "a folder"),
         ("GREFFIER_HOST", "a host", "an address"),
         ("GREFFIER_PORT", "65536", "from 0 to 65535"),
-        ("GREFFIER_DATABASE_URL", "postgresql://here/greffier", "sqlite:///PATH"),
-        ("GREFFIER_ICE_SERVERS", "turn:turn.example", "turn:USER:PASSWORD@HOST:PORT"),
-        ("GREFFIER_ICE_SERVERS", "stun.example:3478", "stun:HOST:PORT"),
         ("GREFFIER_EMPTY_AFTER", "0", "from 1 to 86400"),
         ("GREFFIER_HLS_HOLD_BACK", "-1", "from 0 to 60"),
         ("GREFFIER_UPLOAD_LIMIT", "2 GB", "GiB"),
@@ -246,6 +244,40 @@ def test_a_bad_value_is_refused_with_its_name_and_what_is_allowed(name: str, val
     assert name in str(refused.value)
     assert repr(value) in str(refused.value)
     assert allowed in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("GREFFIER_DATABASE_URL", "greffier.db", "sqlite:///PATH"),
+        ("GREFFIER_DATABASE_URL", "mysql://anne:s3cret@host/greffier", "postgresql://USER:PASSWORD@HOST:PORT/NAME"),
+        ("GREFFIER_DATABASE_URL", "postgresql://anne:s3cret@host", "HOST:PORT/NAME"),
+        ("GREFFIER_DATABASE_URL", "postgresql://anne:s3@cret@host/greffier", "HOST:PORT/NAME"),
+        ("GREFFIER_DATABASE_URL", "postgresql://anne:s3/cret@host/greffier", "HOST:PORT/NAME"),
+        ("GREFFIER_DATABASE_URL", "postgresql://anne:s3:cret@host:port/greffier", "HOST:PORT/NAME"),
+        ("GREFFIER_ICE_SERVERS", "turn:turn.example", "turn:USER:PASSWORD@HOST:PORT"),
+        ("GREFFIER_ICE_SERVERS", "anne:s3cret@stun.example:3478", "stun:HOST:PORT"),
+    ],
+)
+def test_a_bad_value_that_may_hold_a_password_is_not_shown(name: str, value: str, allowed: str) -> None:
+    with pytest.raises(InvalidSetting, match=f"^{name} cannot be used as it is") as refused:
+        read_settings({name: value})
+    assert "cret" not in str(refused.value)
+    assert allowed in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://anne:s3cret@db.example:5432/greffier",
+        "postgresql://anne:s3%40cret%2F@[fd00::7]/greffier?sslmode=verify-full&sslrootcert=/etc/ca.pem",
+        "postgres://db.example/greffier",
+        "postgresql+psycopg://anne@/greffier?host=/run/postgresql",
+        "postgresql://anne@/greffier?host=one:5432&host=two:5432&target_session_attrs=read-write",
+    ],
+)
+def test_meetings_may_be_kept_in_postgresql(url: str) -> None:
+    assert read_settings(HOME | {"GREFFIER_DATABASE_URL": url}).database_url == url
 
 
 @pytest.mark.parametrize(
