@@ -38,7 +38,7 @@ _STATUS = re.compile(r"non-2xx status code: (\d{3})")
 _FULL = re.compile("Quota|StorageFull|InsufficientStorage|507")
 _REFUSED = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "401", "403"}
 _NO_BUCKET = "NoSuchBucket"
-_REDIRECTED = "redirect without LOCATION"
+_REDIRECTED, _UNTRUSTED = "redirect without LOCATION", "InvalidCertificate"
 _OTHER_REGION = {"AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"}
 _read = partial(disk.explained, "a file on its way to S3", "GREFFIER_HOME")
 _write = partial(disk.explained, "a file on its way from S3", "TMPDIR")
@@ -150,21 +150,26 @@ class S3Objects:
 
     def _failure(self, said: str | None) -> StorageFailed:
         """For what S3 said, None where it said nothing that can be understood."""
-        at, name = self._endpoint, self._bucket
-        if said is None:
-            return StorageFailed(f"S3 at {at} cannot be reached or does not answer: see GREFFIER_S3_ENDPOINT_URL")
-        if _FULL.search(said):
-            return StorageFull(f"there is no room left in the bucket {name} at {at} ({said}): free some")
-        if said == _NO_BUCKET:
-            return StorageFailed(f"there is no bucket {name} at {at}: make it, or see GREFFIER_S3_BUCKET")
-        if said in _OTHER_REGION:
-            return StorageFailed(f"S3 at {at} is of another region ({said}): see GREFFIER_S3_REGION")
-        if said in _REFUSED:
-            return StorageFailed(
-                f"S3 at {at} refuses ({said}): see GREFFIER_S3_ACCESS_KEY_ID, GREFFIER_S3_SECRET_ACCESS_KEY "
-                f"and what that key may do in the bucket {name}"
+        if said is not None and _FULL.search(said):
+            return StorageFull(
+                f"S3 at {self._endpoint} has no room left in the bucket {self._bucket} ({said}): free some"
             )
-        return StorageFailed(f"S3 at {at} does not do what it is asked ({said}): see its log")
+        if said is None:
+            why = "cannot be reached or does not answer: see GREFFIER_S3_ENDPOINT_URL"
+        elif said == _UNTRUSTED:
+            why = "has a certificate that is not trusted: SSL_CERT_FILE may name its authority"
+        elif said == _NO_BUCKET:
+            why = f"has no bucket {self._bucket}: make it, or see GREFFIER_S3_BUCKET"
+        elif said in _OTHER_REGION:
+            why = f"is of another region ({said}): see GREFFIER_S3_REGION"
+        elif said in _REFUSED:
+            why = (
+                f"refuses ({said}): see GREFFIER_S3_ACCESS_KEY_ID, GREFFIER_S3_SECRET_ACCESS_KEY "
+                f"and what that key may do in the bucket {self._bucket}"
+            )
+        else:
+            why = f"does not do what it is asked ({said}): see its log"
+        return StorageFailed(f"S3 at {self._endpoint} {why}")
 
 
 @dataclass(slots=True)
@@ -205,5 +210,7 @@ def _said(error: Exception) -> str | None:
     said = str(error)
     if _REDIRECTED in said:  # a 301 of S3, whose answer is not read
         return "PermanentRedirect"
+    if _UNTRUSTED in said:
+        return _UNTRUSTED
     found = _CODE.search(said) or _STATUS.search(said)
     return None if found is None else found[1]

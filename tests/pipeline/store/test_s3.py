@@ -2,18 +2,24 @@
 
 import asyncio
 import io
+import ipaddress
 import os
+import ssl
 import threading
 import time
 import traceback
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from pipeline.errors import GreffierError, NotFound, StorageFailed, StorageFull
 from pipeline.store import s3
@@ -50,7 +56,9 @@ class Scripted:
 
 
 @contextmanager
-def scripted(script: Scripted) -> Iterator[Scripted]:
+def scripted(script: Scripted, certificate: Path | None = None) -> Iterator[Scripted]:
+    """Served by https where there is a certificate, a file that holds its key, too."""
+
     class Answers(BaseHTTPRequestHandler):
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -67,7 +75,11 @@ def scripted(script: Scripted) -> Iterator[Scripted]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as http:
-        script.url = f"http://127.0.0.1:{http.server_port}"
+        script.url = f"http{'s' if certificate else ''}://127.0.0.1:{http.server_port}"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            http.socket = context.wrap_socket(http.socket, server_side=True)
         threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         try:
             yield script
@@ -126,7 +138,7 @@ async def test_variables_of_other_tools_change_nothing(server: S3, monkeypatch: 
     [
         ({"secret": "another"}, "refuses .SignatureDoesNotMatch.: see GREFFIER_S3_ACCESS_KEY_ID"),
         ({"key": "nobody"}, "refuses .InvalidAccessKeyId.: see GREFFIER_S3_ACCESS_KEY_ID"),
-        ({"bucket": "elsewhere"}, "no bucket elsewhere at http://127.0.0.1:.*GREFFIER_S3_BUCKET"),
+        ({"bucket": "elsewhere"}, "http://127.0.0.1:.* has no bucket elsewhere.*GREFFIER_S3_BUCKET"),
         ({"region": "us-east-1"}, "another region .AuthorizationHeaderMalformed.: see GREFFIER_S3_REGION"),
     ],
     ids=["secret", "key", "bucket", "region"],
@@ -159,6 +171,37 @@ async def test_an_answer_that_is_no_yes_says_what_it_means(
         with pytest.raises(kind, match=said) as refused:
             await script.objects().put(FILE, b"{}")
         assert type(refused.value) is kind
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """Of this machine, by nobody but itself."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority of tests")])
+    here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = made.serial_number(1).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    signed = made.add_extension(here, critical=False).sign(key, hashes.SHA256())
+    pem = serialization.Encoding.PEM
+    plain = serialization.NoEncryption()
+    path = tmp_path / "certificate.pem"
+    path.write_bytes(
+        signed.public_bytes(pem) + key.private_bytes(pem, serialization.PrivateFormat.TraditionalOpenSSL, plain)
+    )
+    return path
+
+
+async def test_a_certificate_must_be_trusted_and_may_be_of_an_authority_of_ones_own(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "_PATIENCE", timedelta(seconds=0.3))
+    with scripted(Scripted(), certificate) as script:
+        with pytest.raises(StorageFailed, match="not trusted: SSL_CERT_FILE"):
+            await script.objects().put(FILE, b"{}")
+        assert script.asked == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        await script.objects().put(FILE, b"{}")
+        assert len(script.asked) == 1
 
 
 async def test_a_server_that_is_away_is_said_so_and_is_used_again_when_it_is_back(
