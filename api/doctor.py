@@ -252,7 +252,12 @@ def _database(url: str) -> Finding:
 def _answer(subject: str, url: str, refusal: str | None, variable: Variable) -> Finding:
     if refusal is None:
         return Finding(Level.FINE, subject, f"{url} answers and knows this server")
-    return Finding(Level.MISSING, subject, refusal, f"see to {variable.name}, and that this machine may reach it")
+    return Finding(
+        Level.MISSING,
+        subject,
+        refusal,
+        f"see to {variable.name} and what belongs to it, and that this machine may reach it",
+    )
 
 
 async def _refusal(asking: Coroutine[None, None, None]) -> str | None:

@@ -13,7 +13,7 @@ from media_gateway.captioned_rooms import CaptionedRooms, RoomState
 from pipeline.errors import NotFound
 
 _LONGEST_NAME = 256
-Room = Annotated[str, Path(max_length=_LONGEST_NAME, description="As the SFU calls it.")]
+Room = Annotated[str, Path(min_length=1, max_length=_LONGEST_NAME, description="As the SFU calls it.")]
 _FAILS: dict[int | str, dict[str, Any]] = {
     404: {"description": "This server is not set for this SFU, or there is no such room."},
     503: {"description": "The SFU cannot be reached, or refuses; try again."},
@@ -38,13 +38,13 @@ def sfu_router(
     async def listed(request: Request) -> CaptionedRoomList:
         return CaptionedRoomList(rooms=[_shape(state) for state in rooms(request).all()])
 
-    @router.get("/{room}/captions", summary=f"How captions of a room of {title} stand")
+    @router.get("/{room:path}/captions", summary=f"How captions of a room of {title} stand")
     async def show(request: Request, room: Room) -> CaptionedRoomShape:
         """Of a room that was captioned lately, ``why`` says how that ended."""
         return _shape(_state(rooms(request), room))
 
     @router.post(
-        "/{room}/captions",
+        "/{room:path}/captions",
         status_code=status.HTTP_201_CREATED,
         summary=f"Begin to caption a room of {title}",
         responses={200: {"model": CaptionedRoomShape, "description": "It is captioned already."}},
@@ -62,7 +62,7 @@ def sfu_router(
         await captioned.start(room, tuple(wanted.languages) if wanted else ())
         return _shape(_state(captioned, room))
 
-    @router.delete("/{room}/captions", status_code=status.HTTP_204_NO_CONTENT, summary=f"Leave a room of {title}")
+    @router.delete("/{room:path}/captions", status_code=status.HTTP_204_NO_CONTENT, summary=f"Leave a room of {title}")
     async def stop(request: Request, room: Room) -> Response:
         """Its meeting goes on with the next start, or ends once it was empty for a while. Again, it does nothing."""
         await rooms(request).stop(room)

@@ -16,7 +16,7 @@ from media_gateway.resample import Resampler, to_planes
 from pipeline.domain import SAMPLE_RATE, Samples
 from pipeline.errors import UnreadableMedia
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("greffier.recording")
 
 _LONGEST_HOLE = 600.0
 """Seconds of missing sound that timestamps are believed about."""

@@ -79,12 +79,12 @@ def read(text: str | bytes) -> Said | None:
     )
 
 
-def room_error(refused: Refused, room: str) -> GreffierError:
-    """What a refusal to let us into a room means to whoever asked."""
+def room_error(refused: Refused) -> GreffierError:
+    """What a refusal to let us into a room means to whoever asked; it names no room, for the log."""
     if refused.code == Code.NO_SUCH_ROOM:
-        return NotFound(f"Janus has no room {room}")
+        return NotFound("Janus has no such room")
     if refused.code in {Code.UNAUTHORIZED_IN_ROOM, Code.MISSING_ELEMENT}:
-        return GatewayFailed(f"room {room} of Janus asks for another pin or token: set GREFFIER_JANUS_PIN")
+        return GatewayFailed("this room of Janus asks for another pin or token: set GREFFIER_JANUS_PIN")
     return refused
 
 

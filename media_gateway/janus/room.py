@@ -18,7 +18,7 @@ from media_gateway.webrtc.ice import configuration_with
 from pipeline.errors import GatewayFailed, NotFound
 from pipeline.export.event import Event
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger("greffier.janus")
 
 EMPTY_AFTER_SECONDS = 10.0
 _TICK_SECONDS = 0.1
@@ -86,7 +86,7 @@ class JanusRoom:
             await self._captions.publish(handle)
         except Refused as refused:
             if not needs_encryption(refused):
-                raise room_error(refused, room) from refused
+                raise room_error(refused) from refused
             self._part(Parting.ENCRYPTED)
 
     async def events(self) -> AsyncIterator[RoomEvent]:
@@ -209,8 +209,8 @@ class JanusRoom:
             for tap, _ in tuple(self._taps.values()):
                 try:
                     await tap.tick(report=ticks % _TICKS_PER_REPORT == 0)
-                except Exception:  # whatever befalls one tap stays with it
-                    logger.exception("janus.broken")
+                except Exception:  # noqa: BLE001 - whatever befalls one tap stays with it
+                    _log.exception("janus.broken")
                     tap.end()
 
 
@@ -226,10 +226,10 @@ async def find_room(handle: JanusHandle, room: str) -> RoomId:
         else:
             if found.content.get("exists"):
                 return each
-    raise NotFound(f"Janus has no room {room}")
+    raise NotFound("Janus has no such room")
 
 
 def _unheard(tap: JanusTap, done: "asyncio.Task[None]") -> None:
     if not done.cancelled() and (error := done.exception()):
-        logger.warning("janus.failed", extra={"error": type(error).__name__})
+        _log.warning("janus.failed", extra={"error": type(error).__name__})
         tap.end()

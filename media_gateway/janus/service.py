@@ -14,7 +14,7 @@ from media_gateway.sfu import Parting
 from pipeline.domain import MeetingId
 from pipeline.errors import GatewayFailed, GreffierError, NotFound
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger("greffier.janus")
 
 _LOOK_SECONDS = 1.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 5.0
@@ -72,9 +72,9 @@ class JanusCaptions:
                 await self._look_on()
             except GatewayFailed as failure:
                 if self.reachable or pause == _FIRST_PAUSE_SECONDS:
-                    logger.warning("janus.unreachable", extra={"error": type(failure).__name__})
-            except Exception:  # a service that ended would be missed by nobody
-                logger.exception("janus.broken")
+                    _log.warning("janus.unreachable", extra={"error": type(failure).__name__})
+            except Exception:  # noqa: BLE001 - a service that ended would be missed by nobody
+                _log.exception("janus.broken")
             pause = _FIRST_PAUSE_SECONDS if self.reachable else min(2 * pause, _LONGEST_PAUSE_SECONDS)
             self.reachable = False
             await asyncio.sleep(pause)
@@ -108,7 +108,7 @@ class JanusCaptions:
         try:
             await self._rooms.start(name)
         except GreffierError as failure:
-            logger.warning("janus.unstarted", extra={"error": type(failure).__name__})
+            _log.warning("janus.unstarted", extra={"error": type(failure).__name__, "why": str(failure)})
             self._wait[name] = _LOOKS_AFTER_FAILURE
 
     async def _occupied(self, handle: JanusHandle, name: str) -> bool:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,8 +13,6 @@ from websockets.typing import Subprotocol
 from media_gateway.janus.messages import PLUGIN, SUBPROTOCOL, Said, read
 from media_gateway.janus.server import JanusServer
 from pipeline.errors import GatewayFailed
-
-logger = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 10.0
 _KEEPALIVE_SECONDS = 15.0

@@ -19,7 +19,7 @@ from pipeline.domain import Track
 from pipeline.errors import GatewayFailed
 from pipeline.ports import AudioSource
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger("greffier.janus")
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 5.0
 _OVER = {"hangup", "detached"}
@@ -68,7 +68,7 @@ class JanusTap:
             try:
                 await self._listen()
             except GatewayFailed as failure:
-                logger.warning("janus.unheard", extra={"error": type(failure).__name__})
+                _log.warning("janus.unheard", extra={"error": type(failure).__name__})
             lasted = asyncio.get_running_loop().time() - began
             pause = _FIRST_PAUSE_SECONDS if lasted > _LONGEST_PAUSE_SECONDS else min(2 * pause, _LONGEST_PAUSE_SECONDS)
             await asyncio.sleep(pause)
@@ -87,7 +87,7 @@ class JanusTap:
         self._ended = True
         if self._hearing is not None:
             self._hearing.close()
-            logger.info("janus.heard", extra=self._hearing.totals())
+            _log.info("janus.heard", extra=self._hearing.totals())
 
     async def _listen(self) -> None:
         """Returns when the connection is over. Raises ``GatewayFailed`` when none was made."""

@@ -368,7 +368,7 @@ class LiveKitGateway:
     async def join(self, room: str) -> LiveKitRoom:
         """As ``SfuGateway``. A room that is not open is not there: LiveKit would open one for whoever joins."""
         if not await self._server.rooms(room):
-            raise NotFound(f"LiveKit has no room {room} now")
+            raise NotFound("LiveKit has no such room now: its first participant opens it")
         token = self._server.join_token(room, agent_identity(self._agent_name, room))
         stay = LiveKitRoom(rtc.Room(), mode=self._mode, empty_after=self._empty_after)
         await stay.connect(self._server, token)

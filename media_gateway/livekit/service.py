@@ -11,7 +11,7 @@ agent's participant to end captions. What livekit-server does (``worker.py`` say
   all lists, at every registration and every 5 s, finds those made while nobody was registered, and those that a
   process before this one took. It starts a room in which there are people and nobody of our identity. A participant of
   our identity that a killed process left behind (livekit-server keeps it for 20 s) is told by its attribute
-  ``greffier.house``, and its place is taken.
+  ``greffier.house``, and its place is taken; that of anybody else is not.
 - **Whoever is removed does not come back by itself**: the dispatches that led there are deleted. So they are when
   captions are stopped through the API, when their meeting is ended, and when the room is encrypted. A dispatch that is
   made afterwards starts captions again, even one that arrives before we are told that we were removed.
@@ -260,7 +260,10 @@ class LiveKitCaptions:
     async def _start(self, room: str, orders: _Orders) -> None:
         orders.due, orders.led = False, True
         try:
-            await self._rooms.start(room)
+            if self._is_foreign(await self._our_participant(room)):
+                orders.led = False  # the sweep sees when it has gone
+            else:
+                await self._rooms.start(room)
         except GreffierError:
             orders.led, orders.due = False, orders.again  # who asked meanwhile asks for another try
             raise
@@ -340,8 +343,11 @@ class LiveKitCaptions:
         inside = await self._server.participants(room)
         if not any(each.kind in _PEOPLE and not each.permission.hidden for each in inside):
             return False
-        ours = self._ours(room, inside)
-        return ours is None or (bool(self._server.house) and ours.attributes[HOUSE] == self._server.house)
+        return not self._is_foreign(self._ours(room, inside))
+
+    def _is_foreign(self, ours: api.ParticipantInfo | None) -> bool:
+        """Whether somebody else has our identity: Visio's own agent, or a Greffier that shares no leases with us."""
+        return ours is not None and not (self._server.house and ours.attributes[HOUSE] == self._server.house)
 
     async def _our_participant(self, room: str) -> api.ParticipantInfo | None:
         return self._ours(room, await self._server.participants(room))

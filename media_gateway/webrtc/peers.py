@@ -18,7 +18,7 @@ from pipeline.domain import MeetingId, ParticipantId, Track
 from pipeline.errors import InvalidInput, TooMany
 from pipeline.ports import AudioSource
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger("greffier.whip")
 
 _TICK_SECONDS = 0.1
 _TICKS_PER_REPORT = 10
@@ -92,7 +92,7 @@ class WhipPeer:
 
     def _taken(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (error := task.exception()):
-            logger.warning("whip.failed", extra={"error": type(error).__name__})
+            _log.warning("whip.failed", extra={"error": type(error).__name__})
         self.end()
 
     async def trickle(self, fragment: str) -> None:
@@ -118,7 +118,7 @@ class WhipPeer:
 
     async def _close(self) -> None:
         self._hearing.close()
-        logger.info("whip.closed", extra=self._hearing.totals())
+        _log.info("whip.closed", extra=self._hearing.totals())
         for task in self._channels:
             task.cancel()
         await self._connection.close()
@@ -219,8 +219,8 @@ class WhipPeers:
                     continue
                 try:
                     await peer.tick(report=ticks % _TICKS_PER_REPORT == 0)
-                except Exception:  # whatever befalls one session stays with it
-                    logger.exception("whip.broken")
+                except Exception:  # noqa: BLE001 - whatever befalls one session stays with it
+                    _log.exception("whip.broken")
                     self._let_go(peer)
 
     def _let_go(self, peer: WhipPeer) -> None:

@@ -48,6 +48,14 @@ async def test_a_room_is_captioned_once_it_is_asked_for(served: Serving, gateway
     assert (await served.http.get("/api/v1/livekit/rooms")).json() == {"rooms": [stands]}
 
 
+async def test_names_of_rooms_may_have_slashes(served: Serving, gateway: ScriptedGateway) -> None:
+    path = "/api/v1/livekit/rooms/salle%2Fcaptions%2F2/captions"
+    assert (await served.http.post(path)).json()["room"] == "salle/captions/2"
+    assert (await served.http.get(path)).json()["state"] == "captioning"
+    assert (await served.http.delete(path)).status_code == 204
+    assert gateway.joined[0].name == "salle/captions/2"
+
+
 async def test_asked_for_again_it_is_the_same_meeting_and_languages_may_change(
     served: Serving, gateway: ScriptedGateway
 ) -> None:

@@ -146,6 +146,21 @@ async def test_another_agent_that_takes_our_identity_is_not_fought(
     await greffier.begins(room)
 
 
+async def test_a_room_is_left_to_another_agent_of_our_identity_until_it_goes(
+    greffier: Captioning, livekit: LiveKit, people: People, room: str
+) -> None:
+    """As where Visio's own agent still runs: both are offered each press of the button."""
+    await people.join(room, "anne")
+    other = await people.join(room, f"{NAME}-{room}", kind="agent", hidden=True)
+    for _ in range(3):
+        await c.dispatch(livekit, NAME, room)
+    await asyncio.sleep(c.SWEPT)
+    assert not greffier.stays(room)
+    assert "disconnected" not in other.told
+    await other.leave()
+    await greffier.begins(room)
+
+
 async def test_a_dispatch_that_comes_while_the_room_is_being_left_counts(
     greffier: Captioning, livekit: LiveKit, people: People, room: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -52,13 +52,13 @@ def test_data_of_another_shape_is_no_data(plugindata: object) -> None:
 
 
 def test_a_refusal_says_what_it_means_to_whoever_asked_for_the_room() -> None:
-    assert isinstance(room_error(Refused(426, "No such room"), "1"), NotFound)
+    assert isinstance(room_error(Refused(426, "No such room")), NotFound)
     for code in (429, 433):
-        error = room_error(Refused(code, "pin"), "1")
+        error = room_error(Refused(code, "pin"))
         assert isinstance(error, GatewayFailed)
         assert "GREFFIER_JANUS_PIN" in str(error)
     other = Refused(499, "Unknown error")
-    assert room_error(other, "1") is other
+    assert room_error(other) is other
 
 
 def test_a_room_that_wants_encryption_says_so_in_words() -> None:

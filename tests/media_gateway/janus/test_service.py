@@ -141,13 +141,16 @@ async def test_a_room_that_was_empty_or_lost_is_captioned_again_when_somebody_is
         await until(lambda: len(stage.rooms.started) == 2)
 
 
-async def test_a_room_that_fails_is_tried_again_but_not_at_every_look(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_room_that_fails_is_tried_again_but_not_at_every_look(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     async with watching(monkeypatch) as stage:
         stage.rooms.failing = True
         stage.people.append(ANNE)
         await until(lambda: stage.rooms.started)
         await stage.look(5)
         assert len(stage.rooms.started) == 1
+        assert [record.__dict__["why"] for record in caplog.records] == ["no"]
         await until(lambda: len(stage.rooms.started) == 2)
 
 
