@@ -1,6 +1,7 @@
 """Ids and names from whatever an SFU calls people."""
 
 import re
+import time
 
 import pytest
 
@@ -19,6 +20,18 @@ def test_another_gets_an_id_that_fits_and_stays(identity: str) -> None:
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", made)
     assert made == participant_id(identity)
     assert made != participant_id(identity + "!")
+
+
+def test_nobody_takes_the_id_of_another_by_being_called_like_it() -> None:
+    victims = participant_id("anne@example.org")
+    assert participant_id(victims) != victims
+
+
+def test_a_name_of_a_megabyte_holds_up_nobody() -> None:
+    marks = "\u0315\u0300" * 100_000  # put in order, they take minutes
+    began = time.perf_counter()
+    assert shown_name("Anne " + marks).startswith("Anne")
+    assert time.perf_counter() - began < 1.0
 
 
 @pytest.mark.parametrize(
