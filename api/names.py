@@ -11,6 +11,8 @@ LONGEST_TITLE = 200
 _BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _UNSEEN = re.compile(f"[{_BIDI}\ufeff\ud800-\udfff\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
 _INVISIBLE = {"Cc", "Cf", "Cn", "Co", "Mn", "Me", "Zl", "Zp", "Zs"}
+_LOOKED_AT = 10
+"""Times the longest: more is refused unseen, as putting marks in order takes the square of how many are in a row."""
 
 
 def normalised(text: str, most: int, what: str) -> str:
@@ -18,6 +20,8 @@ def normalised(text: str, most: int, what: str) -> str:
 
     Raises ``ValueError`` where nothing visible is left, or more than ``most`` characters.
     """
+    if len(text) > _LOOKED_AT * most:
+        raise ValueError(f"{what} has {len(text)} characters; {most} are the most")
     plain = " ".join(_UNSEEN.sub("", unicodedata.normalize("NFC", text)).split())
     if all(unicodedata.category(character) in _INVISIBLE for character in plain):
         raise ValueError(f"{what} needs at least one visible character")

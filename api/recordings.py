@@ -310,6 +310,7 @@ def _in_body(error: Mapping[str, Any]) -> dict[str, Any]:
 def _title_of(file_name: str | None) -> str:
     """The name of the file without folders and extension."""
     try:
-        return normalised(PureWindowsPath(file_name or "").stem, sys.maxsize, "a title")[:LONGEST_TITLE]
+        stem = PureWindowsPath(file_name or "").stem[: 10 * LONGEST_TITLE]
+        return normalised(stem, sys.maxsize, "a title")[:LONGEST_TITLE]
     except ValueError:
         return _UNNAMED

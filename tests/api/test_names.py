@@ -1,5 +1,6 @@
 """Names are kept as people mean them, without what would break the page or the file they stand in."""
 
+import time
 import unicodedata
 
 import pytest
@@ -37,6 +38,14 @@ def test_a_name_without_anything_to_see_is_refused(nothing: str) -> None:
 def test_a_name_that_is_too_long_is_refused_with_both_lengths() -> None:
     with pytest.raises(ValueError, match="a name has 10000 characters; 100 are the most"):
         normalised("x" * 10_000, 100, "a name")
+
+
+def test_a_name_of_a_megabyte_holds_up_nobody() -> None:
+    marks = "\u0315\u0300" * 100_000  # put in order, they take minutes
+    began = time.perf_counter()
+    with pytest.raises(ValueError, match="a name has 200000 characters; 100 are the most"):
+        normalised(marks, 100, "a name")
+    assert time.perf_counter() - began < 1.0
 
 
 @given(st.text(max_size=60))
