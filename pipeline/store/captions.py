@@ -53,12 +53,8 @@ def keep_record(connection: Connection, meeting: MeetingId, record: RecordText) 
 
 
 def keep_gap(connection: Connection, meeting: MeetingId, gap: Gap) -> None:
-    """Once, also where its commit was not heard of and it is kept again."""
     hold(connection, meeting)
-    row, table = gap_row(meeting, gap), tables.gaps
-    same = select(table.c.id).where(*(table.c[name] == value for name, value in row.items()))
-    if connection.execute(same.limit(1)).scalar() is None:
-        connection.execute(table.insert().values(row))
+    connection.execute(tables.gaps.insert().values(gap_row(meeting, gap)))
 
 
 def keep_pause(connection: Connection, meeting: MeetingId, pause: Pause) -> None:

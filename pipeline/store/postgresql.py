@@ -14,11 +14,17 @@ from pipeline.store.meanings import CONNECTIONS, VARIABLE, no_room, unusable
 
 Answer = TypeVar("Answer")
 
-_CONNECT_S = 5
+_CONNECT_S = 3
+_PING_S = 2.0
+_WRITE_S = 4.0
+_READ_S = 7.0
+"""What a server may take to let us in, to say that it is there, to write and to read: then it is given up.
+
+A write waits for the first two where the server hangs, and the captions of a meeting for its first write that fails.
+"""
+_LOCK_MS = 3_000
 _STATEMENT_MS = 5_000
-"""What a statement may take, the wait for others included; the server ends it."""
-_ANSWER_S = 7.0
-"""What a server may take to answer: one that hangs cannot end its statements by itself."""
+"""What a statement may wait for others, and take in all: then the server ends it."""
 _IDLE_MS = 10_000
 """After which the server takes its locks from a process that stands still in the middle of a transaction."""
 _MIGRATION_S = 600.0
@@ -32,13 +38,6 @@ _CONNECTION = {
     "prepare_threshold": None,  # tables may change, and a pooler hands a connection on to others
     "tcp_user_timeout": _STATEMENT_MS,  # milliseconds in which a network that is gone is noticed
 }
-_SESSION = (
-    f"SET statement_timeout = {_STATEMENT_MS}",
-    f"SET lock_timeout = {_STATEMENT_MS}",
-    f"SET idle_in_transaction_session_timeout = {_IDLE_MS}",
-    # A commit is on the disk when it returns, whatever the database, the user or the server are set to.
-    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
-)
 _GONE = {"25006", "57P01", "57P02", "57P03", "57P05", "25P03", "25P04"}
 """A connection to a server that stops, or that became a copy of another, is of no use any more."""
 _COLLISIONS = {"40001", "40P01"}
@@ -58,9 +57,9 @@ _REASONS = {
 
 
 class _Connection(psycopg.Connection[Any]):
-    """Gives up a server that does not answer within ``patience`` seconds."""
+    """Gives up a server that says nothing for ``patience`` seconds: one that hangs ends no statement by itself."""
 
-    patience = _ANSWER_S
+    patience = _PING_S
 
     def wait(self, gen: PQGen[Answer], interval: float = 0.1, timeout: float | None = None) -> Answer:
         try:
@@ -87,6 +86,8 @@ def engine_on(url: URL) -> Engine:
     )
     event.listen(engine, "do_connect", _connect)
     event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
+    event.listen(engine, "checkin", _on_checkin)
     event.listen(engine, "handle_error", _on_error)
     return engine
 
@@ -102,18 +103,14 @@ def alone(connection: Connection) -> Iterator[None]:
 
     Raises ``InvalidSetting`` for a database that cannot keep every letter.
     """
-    driver: Any = connection.connection.driver_connection
-    driver.patience = _MIGRATION_S
-    try:
-        for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
-            connection.execute(text(f"SET LOCAL {name} = {int(_MIGRATION_S * 1000)}"))
-        encoding = connection.execute(select(func.current_setting("server_encoding"))).scalar_one()
-        if encoding != "UTF8":
-            raise InvalidSetting(f"{VARIABLE} names a database in {encoding}: make one in UTF8")
-        connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
-        yield
-    finally:
-        driver.patience = _ANSWER_S
+    _be_patient(connection, _MIGRATION_S)
+    for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+        connection.execute(text(f"SET LOCAL {name} = {int(_MIGRATION_S * 1000)}"))
+    encoding = connection.execute(select(func.current_setting("server_encoding"))).scalar_one()
+    if encoding != "UTF8":
+        raise InvalidSetting(f"{VARIABLE} names a database in {encoding}: make one in UTF8")
+    connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
+    yield
 
 
 def meaning(error: psycopg.Error) -> GreffierError | None:
@@ -151,9 +148,32 @@ def _connect(_dialect: object, _record: object, arguments: Any, named: Any) -> _
 
 
 def _on_connect(connection: psycopg.Connection[Any], _record: object) -> None:
-    for statement in _SESSION:
-        connection.execute(statement)
+    times = {
+        "statement_timeout": _STATEMENT_MS,
+        "lock_timeout": _LOCK_MS,
+        "idle_in_transaction_session_timeout": _IDLE_MS,
+    }
+    for name, milliseconds in times.items():
+        connection.execute("SELECT set_config(%s, %s, false)", (name, str(milliseconds)))
+    # A commit is on the disk when it returns, whatever the server, the database and the user are set to.
+    connection.execute(
+        "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+    )
     connection.commit()
+
+
+def _on_begin(connection: Connection) -> None:
+    _be_patient(connection, _WRITE_S if connection.get_execution_options().get("writes") else _READ_S)
+
+
+def _be_patient(connection: Connection, seconds: float) -> None:
+    driver: Any = connection.connection.driver_connection
+    driver.patience = seconds
+
+
+def _on_checkin(connection: _Connection | None, _record: object) -> None:
+    if connection is not None:  # else it was given up
+        connection.patience = _PING_S
 
 
 def _on_error(context: ExceptionContext) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import queue
+import random
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -20,6 +22,7 @@ _MOST_WAITING = 1_000
 _MOST_TOGETHER = 100
 _FULL_PAUSE_S = 0.01
 _TRIES = 5
+_COLLISION_PAUSE_S = 0.1
 
 
 @dataclass(slots=True)
@@ -109,6 +112,7 @@ class Writer:
                 results = [waiting.write(connection) for waiting in together]
         except Exception as error:  # noqa: BLE001 - it is handed to whoever waits for the write
             if tries > 1 and collided(error):
+                time.sleep(random.uniform(0.0, _COLLISION_PAUSE_S))  # noqa: S311 - the other one's turn, or ours
                 self._commit(together, tries - 1)
                 return
             meaning = failure(error)

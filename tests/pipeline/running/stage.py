@@ -117,13 +117,14 @@ class Stage:
     meetings: RunningMeetings = field(init=False)
     forgotten: list[MeetingId] = field(default_factory=list)
     empty_after: float = 600.0
+    database_url: str | None = None
     gate: threading.Event = field(default_factory=threading.Event)
     tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
     async def __aenter__(self) -> "Stage":
         self.gate.set()
         self.engine = ScriptedEngine(self.script, wait=self.wait)
-        self.store = FragileStore.open(f"sqlite:///{self.folder / 'greffier.sqlite'}")
+        self.store = FragileStore.open(self.database_url or f"sqlite:///{self.folder / 'greffier.sqlite'}")
         self.batcher = await Batcher(self.engine, BATCHES).__aenter__()
         self.meetings = RunningMeetings(self.equipment(), self.empty_after)
         await self.meetings.start()

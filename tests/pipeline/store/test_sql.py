@@ -138,6 +138,12 @@ async def test_a_search_takes_signs_as_they_are(store: SqlStore, query: str, fou
     assert [meeting.id for meeting in await store.meetings(query)] == (["picnic"] if found else [])
 
 
+async def test_a_search_finds_letters_in_any_style(store: SqlStore) -> None:
+    await store.create_meeting(replace(PICNIC, title="𝓛𝓮 𝓟𝓲𝓺𝓾𝓮-𝓷𝓲𝓺𝓾𝓮 ℡ ΣΊΣΥΦΟΣ"))
+    for query in ("pique", "PIQUE", "𝓟𝓲𝓺𝓾𝓮", "tel", "σισυφος"):
+        assert [meeting.id for meeting in await store.meetings(query)] == ["picnic"]
+
+
 async def test_a_search_of_any_length_is_answered(store: SqlStore) -> None:
     assert await store.meetings("mot " * 10_000) == []
 
