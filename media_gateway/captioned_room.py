@@ -33,6 +33,9 @@ _PAUSES = (0.25, 0.5, 1.0, 2.0, 5.0)
 _LAST_WORDS = 4.0
 """More than a running meeting takes for the last words of whoever leaves (3 s)."""
 _LEAVING = 3.0
+_CHANGING = 0.5
+"""Seconds between looks at other names and languages: whoever changes them a thousand times a second is told of, and
+kept, no more often."""
 _COMING_BACK = (1.0, 1.0, 2.0, 4.0, 7.0)
 """Seconds between looks for who has come back, too, after a connection was lost."""
 
@@ -76,6 +79,8 @@ class CaptionedRoom:
     group: asyncio.TaskGroup
     _session: RunningMeeting | None = None
     _people: dict[ParticipantId, _Person] = field(default_factory=dict)
+    _changes: dict[ParticipantId, Changed] = field(default_factory=dict)  # the newest of each that is still to be told
+    _changing: asyncio.Event = field(default_factory=asyncio.Event)
     _attending: asyncio.Lock = field(default_factory=asyncio.Lock)
     _publishing: "set[asyncio.Task[None]]" = field(default_factory=set)
     _turned: asyncio.Event = field(default_factory=asyncio.Event)
@@ -87,7 +92,8 @@ class CaptionedRoom:
         """Why the stay is over: the room parted, or its meeting is over, or nothing may run any more (``LEFT``)."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                following = [tasks.create_task(self._follow_meeting()), tasks.create_task(self._show_again())]
+                works = self._follow_meeting(), self._show_again(), self._follow_changes()
+                following = [tasks.create_task(work) for work in works]
                 why = await self._follow_room()
                 for task in following:
                     task.cancel()
@@ -180,10 +186,13 @@ class CaptionedRoom:
         match event:
             case Arrived(participant, languages):
                 self._arrivals += 1
+                self._changes.pop(participant.id, None)
                 await self._arrive(participant, languages)
-            case Changed(participant, languages):
-                await self._arrive(participant, languages)
+            case Changed(participant=participant):
+                self._changes[participant.id] = event
+                self._changing.set()
             case Departed(participant=identity):
+                await self._change(identity)
                 if (person := self._people.pop(identity, None)) is not None:
                     await self._leave(person)
             case Published(participant=identity, tap=tap):
@@ -199,6 +208,17 @@ class CaptionedRoom:
             case Parted():
                 pass
 
+    async def _follow_changes(self) -> None:
+        while await self._changing.wait():
+            self._changing.clear()
+            for participant in tuple(self._changes):
+                await _forgiving(self._change(participant))
+            await asyncio.sleep(_CHANGING)
+
+    async def _change(self, participant: ParticipantId) -> None:
+        if (changed := self._changes.pop(participant, None)) is not None:
+            await self._arrive(changed.participant, changed.languages)
+
     # --- who is there -----------------------------------------------------------------------------------------
 
     async def _arrive(self, participant: Participant, languages: tuple[str, ...]) -> None:
@@ -211,7 +231,7 @@ class CaptionedRoom:
                 _declare(session, person)
         await self._enter(person)
         if person.entered is not None:
-            await self._call(person.entered, participant)
+            await self._call(person.entered, person.participant)
 
     async def _enter(self, person: _Person) -> None:
         """Tells the session that somebody is there, once; those who left meanwhile are not."""
@@ -285,10 +305,10 @@ def _declare(session: RunningMeeting, person: _Person) -> None:
 
 
 async def _forgiving(taking: Awaitable[None]) -> None:
-    """The store may be full: the room goes on."""
+    """The store may be full, or a name be what nobody thought of: the room goes on."""
     try:
         await taking
-    except GreffierError as failure:
+    except Exception as failure:  # noqa: BLE001 - whatever befalls one participant stays with it
         _log.warning("participant.unkept", extra={"error": type(failure).__name__})
 
 

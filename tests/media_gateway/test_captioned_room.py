@@ -9,7 +9,7 @@ import pytest
 from media_gateway import captioned_room
 from media_gateway.sfu import Departed, Parting, Published, Renewed
 from pipeline import session as shell
-from pipeline.domain import MeetingId, ParticipantId
+from pipeline.domain import MeetingId, Participant, ParticipantId
 from pipeline.running import meeting as one
 from pipeline.running import meetings as module
 from tests.media_gateway.rooms import Gathering, finals, gathering
@@ -135,6 +135,45 @@ async def test_a_new_name_in_the_room_is_the_name_in_the_meeting(here: Gathering
     here.room.arrive("Bilal")
     await until(lambda: ("Bilal", "joined") in told(here, meeting))
     assert [state for _, state in told(here, meeting)].count("renamed") == 1
+
+
+async def test_whoever_changes_names_all_the_time_is_told_of_now_and_then_and_the_last_one_counts(
+    here: Gathering, meeting: MeetingId
+) -> None:
+    here.room.arrive("Anne")
+    await until(lambda: told(here, meeting))
+    for number in range(2000):
+        here.room.change("anne", f"Anne {number}")
+        if not number % 100:
+            await asyncio.sleep(0.001)
+    await until(lambda: ("Anne 1999", "renamed") in told(here, meeting))
+    assert len(told(here, meeting)) < 20
+
+
+async def test_the_last_name_of_whoever_leaves_at_once_is_kept(here: Gathering, meeting: MeetingId) -> None:
+    here.room.arrive("Anne")
+    here.room.change("anne", "Anne A.")
+    await until(lambda: ("Anne A.", "renamed") in told(here, meeting))
+    here.room.change("anne", "Anne B.")
+    here.room.depart("anne")
+    await until(lambda: told(here, meeting)[-1] == ("Anne B.", "left"))
+
+
+async def test_what_nobody_thought_of_befalls_one_participant_alone(
+    here: Gathering, meeting: MeetingId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter = one.RunningMeeting.enter
+
+    async def refuse(self: one.RunningMeeting, participant: Participant, languages: tuple[str, ...] = ()) -> None:
+        if participant.name == "Bobby":
+            raise ValueError("a name nobody thought of")
+        await enter(self, participant, languages)
+
+    monkeypatch.setattr(one.RunningMeeting, "enter", refuse)
+    here.room.arrive("Bobby")
+    here.room.arrive("Anne")
+    await until(lambda: told(here, meeting) == [("Anne", "joined")])
+    assert len(here.gateway.joined) == 1, "nobody else was thrown out"
 
 
 async def test_whoever_comes_back_under_another_name_is_renamed(here: Gathering, meeting: MeetingId) -> None:
