@@ -42,7 +42,7 @@ _MOST_GONE = 10_000
 @dataclass(slots=True)
 class _Person:
     """Somebody in the room. ``microphones`` in order of their publication: the first is heard, by ``tap`` once it is
-    subscribed."""
+    subscribed; ``published`` is the newest that ever was."""
 
     participant: Participant
     languages: tuple[str, ...]
@@ -50,10 +50,12 @@ class _Person:
     microphones: dict[str, rtc.RemoteTrackPublication] = field(default_factory=dict)
     tap: LiveKitTap | None = None
     asking: asyncio.TimerHandle | None = None
+    published: str | None = None
 
     @property
-    def microphone(self) -> str:
-        return next(iter(self.microphones), "")
+    def microphone(self) -> str | None:
+        """Whose words packets name: None before there was any."""
+        return next(iter(self.microphones), self.published)
 
     def stop_asking(self) -> None:
         if self.asking is not None:
@@ -201,6 +203,7 @@ class LiveKitRoom:
         person = self._people.get(told.identity)
         if person is not None and publication.source == rtc.TrackSource.SOURCE_MICROPHONE:
             person.microphones[publication.sid] = publication
+            person.published = publication.sid
             self._subscribe(person)
 
     def _unpublished(self, publication: rtc.RemoteTrackPublication, told: rtc.RemoteParticipant) -> None:

@@ -39,10 +39,14 @@ class Showing:
         self._sent.clear()
 
     async def caption(self, event: Event, identity: str, microphone: str | None) -> None:
-        """``microphone`` is the track of the speaker ``identity``, None when it is not there any more."""
+        """``microphone`` is a track of the speaker ``identity``, None when it is not there, or has published none yet.
+
+        A packet without one is never sent: it ends the process of every client made with LiveKit's Rust SDK, Python's
+        included (1.2.1, ``handle_transcription`` unwraps its track).
+        """
         with _failures_mapped():
             async with asyncio.timeout(_SECONDS):
-                if microphone is not None:
+                if microphone:
                     await self._segments(event, identity, microphone)
                 # Only agents may speak as another one (livekit-server, pkg/rtc/participant.go).
                 await self._text(caption_stream(event, microphone or ""), identity)

@@ -67,6 +67,23 @@ async def test_a_state_that_is_shown_again_is_sent_again_as_a_whole(
     assert len(eric.finals()) == 1
 
 
+async def test_packets_name_a_track_of_their_speaker_or_are_not_sent(
+    livekit: LiveKit, people: People, room: str
+) -> None:
+    anne, eric = await people.join(room, "anne"), await people.join(room, "eric")
+    async with staying(livekit, room) as stay:
+        await until(lambda: "anne" in stay.names)
+        await stay.room.show(_caption(" Bonjour, tout"))  # one that named no track would end this process
+        await until(lambda: eric.texts)
+        microphone = await anne.publish()
+        await stay.ear("anne")
+        await anne.unpublish(microphone)
+        await until(lambda: stay.ears["anne"][0].closed)
+        await stay.room.show(_caption(" Bonjour, tout le", final=True, revision=2))
+        await until(lambda: len(eric.packets) == 3)
+    assert [packet.text for packet in eric.packets] == ["Bonjour,", "tout", "le"]
+
+
 async def test_who_comes_into_a_sentence_gets_it_from_its_beginning(
     livekit: LiveKit, people: People, room: str
 ) -> None:
