@@ -9,6 +9,7 @@ import pytest
 
 from api.gateways import Surroundings, open_janus, open_livekit
 from api.house import House
+from api.metrics import Metrics
 from api.settings import IceServer, JanusSettings, LiveKitSettings, PacketMode
 from models.level import LevelDetector
 from pipeline.bus.leases import MemoryLeases
@@ -53,6 +54,17 @@ async def test_packets_are_sent_as_the_settings_say(tmp_path: Path) -> None:
         for mode in PacketMode:
             sfu = open_livekit(LiveKitSettings(f"ws://{NOBODY}", "k", "s", packets=mode), around)
             assert sfu.rooms.gateway._mode.value == mode.value  # type: ignore[attr-defined]
+
+
+async def test_the_load_that_livekit_is_told_is_those_who_talk_over_those_who_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scripted_house(tmp_path, livekit=SFUS["livekit"]) as house:
+        assert house.livekit is not None
+        load = house.livekit.services[0]._worker._load  # type: ignore[attr-defined]
+        assert load() == 0.0
+        monkeypatch.setattr(Metrics, "talking", 6)  # of the 8 that this calibration says
+        assert load() == 0.75
 
 
 async def test_there_is_a_metadata_collector_unless_the_settings_say_no(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ async def test_a_dispatch_brings_one_hidden_agent_that_hears_the_room_within_a_s
     for name in (room, f"{room}-again", f"{room}-once-more"):  # this machine may be busy with something else
         anne = await people.join(name, "anne")
         await anne.publish()
+        assert await c.agents(livekit, name) == []  # nobody is heard before
         began = time.monotonic()
         await c.dispatch(livekit, NAME, name)
         await until(lambda name=name: greffier.stays(name) and greffier.stays(name)[0].subscribed)
