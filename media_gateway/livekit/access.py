@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import aiohttp
+from google.protobuf.message import DecodeError
 from livekit import api, rtc
 
 from media_gateway.livekit import native
@@ -113,7 +114,10 @@ class LiveKitServer:
 
     async def _ask(self, call: Awaitable[_Answer]) -> _Answer:
         with failures_mapped(self.url):
-            return await call
+            try:
+                return await call
+            except (DecodeError, ValueError, TypeError, AttributeError) as error:  # from the client, of any answer
+                raise GatewayFailed(f"LiveKit at {self.url} says something that is not understood") from error
 
 
 @contextmanager

@@ -272,6 +272,8 @@ class MetadataCollector:
                     await self._sweep()
                 except GreffierError as failure:
                     _log.warning("metadata.sweep_failed", extra={"why": str(failure)})
+                except Exception as failure:  # noqa: BLE001 - the next one may find what this one did not
+                    _log.error("metadata.sweep_failed", exc_info=failure)
             pause = max(self._settings.sweep, (now() - began) / _SWEEP_SHARE)
 
     async def _sweep(self) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from livekit import api
 
+from media_gateway.livekit import LiveKitServer
 from pipeline.domain import SAMPLE_RATE, Meeting, MeetingId, Samples
 from tests.livekit import collecting as c
 from tests.livekit.collecting import Collecting, collecting
@@ -325,3 +326,17 @@ async def test_a_process_that_is_killed_loses_little_and_the_next_goes_on(
     ]
     assert [event["data"] for event in found["events"] if event["type"] == "chat_received"] == ["before", "after"]
     assert {each["name"] for each in found["participants"]} == {"Ann", "Bob", "Eve"}
+
+
+async def test_a_look_at_all_rooms_that_breaks_is_followed_by_others(
+    desk: Collecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    async def rooms(*_: object) -> list[api.Room]:
+        nonlocal looks
+        looks += 1
+        raise RuntimeError("nobody thought of it")
+
+    monkeypatch.setattr(LiveKitServer, "rooms", rooms)
+    await until(lambda: looks > 2)

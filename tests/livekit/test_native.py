@@ -1,8 +1,13 @@
-"""The end of a process that used LiveKit's SDK."""
+"""LiveKit's SDK in a process: its end, and what it logs."""
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from media_gateway.livekit import native
 
 ENDING = """
 import time
@@ -24,3 +29,9 @@ def test_calls_of_the_sdk_have_time_to_return_once_after_it_has_ended() -> None:
         [sys.executable, "-c", ENDING], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
     )
     assert said.stdout.splitlines() == ["the SDK ends", "calls return"]
+
+
+def test_an_event_that_fails_in_the_sdk_is_logged_without_what_it_told(caplog: pytest.LogCaptureFixture) -> None:
+    native.outlive()
+    logging.error("error running user callback for %s: %s", "participant_connected", 'name: "Anne"')  # noqa: LOG015
+    assert caplog.messages == ["error running user callback for participant_connected"]

@@ -4,6 +4,7 @@ import asyncio
 
 import aiohttp
 import pytest
+from aiohttp import web
 from livekit import api, rtc
 
 from media_gateway.livekit import LiveKitServer, agent_identity
@@ -70,3 +71,26 @@ def test_failures_of_its_packages_are_ours(failure: Exception, becomes: type[Exc
 def test_what_is_cancelled_stays_cancelled() -> None:
     with pytest.raises(asyncio.CancelledError), failures_mapped("ws://sfu"):
         raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize(
+    ("status", "content"),
+    [(200, b"\xff\xff\xff no protobuf"), (403, b'["no object"]'), (502, b"<html>"), (400, b"{no JSON")],
+)
+async def test_whatever_else_answers_in_its_place_is_a_gateway_that_failed(status: int, content: bytes) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=status, body=content, content_type="application/json")
+
+    application = web.Application()
+    application.router.add_post("/{path:.*}", answer)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    server = LiveKitServer(f"http://{runner.addresses[0][0]}:{runner.addresses[0][1]}", "key", _SECRET)
+    try:
+        with pytest.raises(GatewayFailed):
+            await server.rooms()
+    finally:
+        await server.close()
+        await runner.cleanup()
