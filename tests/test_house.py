@@ -61,7 +61,7 @@ def test_the_environment_is_read_in_one_place(path: Path) -> None:
 def test_what_is_logged_is_in_the_log(path: Path) -> None:
     """Other names than ``greffier.*`` log warnings only (api/logs.py)."""
     if name_of(path) != "api/logs.py":
-        assert all(name.startswith('"greffier.') for name in re.findall(r"getLogger\((.*?)\)", path.read_text()))
+        assert all(name.startswith('"greffier.') for name in re.findall(r"getLogger\((.+?)\)", path.read_text()))
 
 
 @pytest.mark.parametrize("path", sources(*PACKAGES, "tests"), ids=name_of)
