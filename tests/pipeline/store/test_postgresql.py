@@ -156,7 +156,7 @@ async def test_writes_that_stand_in_each_others_way_are_made_again(store: SqlSto
 async def test_a_process_that_stands_still_in_the_middle_of_a_write_holds_up_nobody_for_long(
     store: SqlStore, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgresql, "_IDLE_MS", 300)
+    monkeypatch.setattr(postgresql, "_IDLE_MS", 1_000)
     stalled = open_database(postgresql_url)
     with stalled.connect() as connection:
         meetings.hold(connection, TALK.id)
@@ -228,11 +228,11 @@ async def test_after_a_restart_of_the_server_the_next_call_finds_it(
 async def test_a_server_that_hangs_is_given_up_and_the_event_loop_waits_for_nothing(
     postgresql_url: str, postgresql: PostgreSql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("_PING_S", "_WRITE_S", "_READ_S"):
-        monkeypatch.setattr(f"pipeline.store.postgresql.{name}", 0.5)
     store = SqlStore.open(f"{postgresql_url}?connect_timeout=2")
     await store.create_meeting(TALK)
     await store.meeting(TALK.id)
+    for name in ("_PING_S", "_WRITE_S", "_READ_S"):
+        monkeypatch.setattr(f"pipeline.store.postgresql.{name}", 0.5)
     latest, longest = time.monotonic(), 0.0
 
     async def watch() -> None:
@@ -249,9 +249,10 @@ async def test_a_server_that_hangs_is_given_up_and_the_event_loop_waits_for_noth
         answers = await asyncio.gather(*calls, store.finals(TALK.id), store.check(), return_exceptions=True)
         took = time.monotonic() - began
     watching.cancel()
+    monkeypatch.undo()
     assert {type(answer) for answer in answers} == {StorageFailed}
     assert took < 20
-    assert longest < took / 2
+    assert longest < took * 0.8
     await store.for_meeting(TALK.id).keep_final(said(1))
     assert len(await store.finals(TALK.id)) == 1
     await store.close()
@@ -260,7 +261,7 @@ async def test_a_server_that_hangs_is_given_up_and_the_event_loop_waits_for_noth
 async def test_a_statement_that_takes_too_long_is_ended(
     postgresql_url: str, postgresql: PostgreSql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.store.postgresql._STATEMENT_MS", 200)
+    monkeypatch.setattr("pipeline.store.postgresql._STATEMENT_MS", 1_000)
     store = SqlStore.open(postgresql_url)
     with pytest.raises(StorageFailed, match="did not answer in time"):
         await store._read(lambda connection: connection.execute(text("SELECT pg_sleep(60)")))
@@ -279,6 +280,17 @@ async def test_a_server_that_became_a_copy_of_another_is_looked_for_again(
             await store.check()
         owner.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only".encode())
     await store.check()
+
+
+async def test_of_several_hosts_the_one_that_may_be_written_to_is_found(
+    postgresql_url: str, postgresql: PostgreSql
+) -> None:
+    where, name = f"127.0.0.1:{postgresql.port}", postgresql_url.rpartition("/")[2]
+    hosts = f"host=127.0.0.1:1&host={where}&target_session_attrs=read-write"
+    store = SqlStore.open(postgresql_url.replace(f"@{where}/{name}", f"@/{name}?{hosts}"))
+    await store.create_meeting(TALK)
+    assert await store.meetings() == [TALK]
+    await store.close()
 
 
 # --- what it is set to -------------------------------------------------------------------------------------
