@@ -148,7 +148,8 @@ class TrackCaptioner:
             self._window_from = start
         self._keep_leaving(utterance, start)
         unsure = self.language.current is None or not utterance.looked
-        detect = not self.language.fixed and (unsure or end - self._looked_at >= self.settings.detect_every)
+        due = end - self._looked_at >= self.settings.detect_every
+        detect = not self.language.fixed and (unsure or self.language.doubted or due)
         self._in_flight = Window(
             track=self.track,
             utterance=utterance.id,

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 _HALF_LIFE = 2.0
 _MOST = 4.5
-_SWITCH = 1.5
-_CERTAIN = 0.02
-_DOUBT = 0.7
-_SURE = 0.85
-_ENOUGH = 1.0
+_CERTAIN = 0.01
+"""What is added to a probability before its logarithm: no look is surer than this."""
+_SWITCH, _CLEAR, _SWITCH_UNCLEAR = 1.75, 0.95, 3.5
+_DOUBT, _SETTLED, _PATIENCE = 0.5, 1.0, 5.0
+_SURE, _ENOUGH = 0.85, 1.0
 
 
 @dataclass(slots=True)
@@ -17,14 +17,14 @@ class LanguageTracker:
     """Follows one participant among the declared ``languages``, the first preferred.
 
     Every look at ``seconds`` of speech adds its log-probability ratio; older looks fade by half every two seconds of
-    speech and never weigh more than ``_MOST``; another language takes over when it is ``_SWITCH`` ahead.
-    ``doubted`` says that the last look spoke for another language: what was heard since had better wait.
+    speech and never weigh more than ``_MOST``. Another language takes over when it is ``_SWITCH`` ahead and the last
+    look is clear, else when it is far ahead: English names in French speech look English, but not clearly.
     """
 
     languages: tuple[str, ...]
     current: str | None = None
-    doubted: bool = False
     _evidence: dict[str, float] = field(default_factory=dict)
+    _doubted_for: float = 0.0  # seconds of speech since a look spoke for another language and none settled it
 
     def __post_init__(self) -> None:
         if len(self.languages) == 1:
@@ -33,6 +33,11 @@ class LanguageTracker:
     @property
     def fixed(self) -> bool:
         return len(self.languages) == 1
+
+    @property
+    def doubted(self) -> bool:
+        """Whether another language may just have begun: words had better wait, but not for ever."""
+        return 0.0 < self._doubted_for <= _PATIENCE
 
     def hear(self, scores: tuple[tuple[str, float], ...], seconds: float, whole: bool = False) -> bool:
         """Take the probabilities of one look; True when the language changed from a known one.
@@ -49,13 +54,20 @@ class LanguageTracker:
             return False
         likely = max(self.languages, key=lambda name: probabilities.get(name, 0.0))
         other = likely != self.current
-        self.doubted = other and probabilities[likely] > _DOUBT
+        unsettled = self._doubted_for > 0.0 and self._ahead(self.current) < _SETTLED
+        in_doubt = unsettled or (other and probabilities[likely] > _DOUBT)
+        self._doubted_for = self._doubted_for + seconds if in_doubt else 0.0
+        needed = _SWITCH if probabilities.get(best, 0.0) > _CLEAR else _SWITCH_UNCLEAR
         if whole and other and probabilities[likely] > _SURE and seconds >= _ENOUGH:
             best = likely
-        elif best == self.current or self._evidence[best] - self._evidence[self.current] <= _SWITCH:
+        elif self._evidence[best] - self._evidence[self.current] <= needed:
             return False
-        changed, self.current, self.doubted = best != self.current, best, False
+        changed, self.current, self._doubted_for = best != self.current, best, 0.0
         return changed
+
+    def _ahead(self, name: str) -> float:
+        """How far the evidence for ``name`` is ahead of that for any other language."""
+        return self._evidence[name] - max(self._evidence[other] for other in self.languages if other != name)
 
     def _weigh(self, probabilities: dict[str, float], seconds: float) -> None:
         fade = 0.5 ** (seconds / _HALF_LIFE)

@@ -20,7 +20,7 @@ class LiveSettings:
     hard_utterance: an utterance longer than this ends at the next committed word.
     record_join: utterances closer than this are recognised together for the record.
     record_window: longest window for the record; Whisper hears at most 30 s.
-    detect_every: how often the language of a participant is looked at again.
+    detect_every: how often the language of a participant is looked at again; in doubt, with every window.
     """
 
     step: float = 0.4
@@ -37,4 +37,4 @@ class LiveSettings:
     hard_utterance: float = 24.0
     record_join: float = 1.5
     record_window: float = 28.0
-    detect_every: float = 1.0
+    detect_every: float = 0.3

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from pipeline.live.language import LanguageTracker
 
-FRENCH, ENGLISH, UNSURE = (("fr", 0.95), ("en", 0.05)), (("fr", 0.05), ("en", 0.95)), (("fr", 0.5), ("en", 0.5))
+FRENCH, ENGLISH, UNSURE = (("fr", 0.98), ("en", 0.02)), (("fr", 0.02), ("en", 0.98)), (("fr", 0.5), ("en", 0.5))
+PERHAPS_ENGLISH = (("fr", 0.12), ("en", 0.88))
 
 
 def speaking_french(seconds: float = 10.0) -> LanguageTracker:
@@ -59,6 +60,39 @@ def test_a_look_that_speaks_for_another_language_is_a_doubt_until_it_is_settled(
     assert tracker.doubted
     assert not tracker.hear(FRENCH, 0.5)
     assert not tracker.doubted
+
+
+def test_a_doubt_lasts_until_the_evidence_has_settled_it() -> None:
+    tracker = speaking_french()
+    for _ in range(3):
+        assert not tracker.hear(PERHAPS_ENGLISH, 0.5)
+    tracker.hear(UNSURE, 0.3)
+    assert tracker.doubted
+    tracker.hear(FRENCH, 0.5)
+    tracker.hear(FRENCH, 0.5)
+    assert not tracker.doubted
+
+
+def test_nobody_is_doubted_for_ever() -> None:
+    tracker = speaking_french()
+    doubted = []
+    for _ in range(30):
+        assert not tracker.hear((("fr", 0.45), ("en", 0.55)), 0.5)
+        doubted.append(tracker.doubted)
+    assert doubted == [number < 10 for number in range(30)]
+
+
+def test_names_of_another_language_are_no_switch_though_they_sound_like_it() -> None:
+    tracker = speaking_french()
+    assert not any(tracker.hear(PERHAPS_ENGLISH, 0.5) for _ in range(6))
+    assert tracker.doubted
+    assert tracker.hear(ENGLISH, 0.5)
+
+
+def test_what_sounds_like_another_language_for_long_is_that_language() -> None:
+    tracker = speaking_french()
+    assert any(tracker.hear((("fr", 0.06), ("en", 0.94)), 1.0) for _ in range(8))
+    assert tracker.current == "en"
 
 
 def test_a_second_of_speech_that_is_a_whole_utterance_is_enough_to_be_sure() -> None:
