@@ -26,6 +26,9 @@ from pipeline.export.event import Event
 _log = logging.getLogger("greffier.livekit")
 
 LANGUAGES_ATTRIBUTE = "greffier.languages"
+_MOST_LANGUAGES = 20
+_LONGEST_DECLARATION = 200
+"""Characters that are read of the attribute, which may hold 64 KiB: every window is recognised with the languages."""
 _NOT_PEOPLE = {rtc.ParticipantKind.PARTICIPANT_KIND_AGENT, rtc.ParticipantKind.PARTICIPANT_KIND_EGRESS}
 _EVICTIONS = {rtc.DisconnectReason.PARTICIPANT_REMOVED, rtc.DisconnectReason.DUPLICATE_IDENTITY}
 _ENDS = {rtc.DisconnectReason.ROOM_DELETED, rtc.DisconnectReason.ROOM_CLOSED}
@@ -90,18 +93,34 @@ class LiveKitRoom:
     async def connect(self, server: LiveKitServer, token: str) -> None:
         """Raises ``GatewayFailed``."""
         options = rtc.RoomOptions(auto_subscribe=False, connect_timeout=_CONNECT_SECONDS)
-        with failures_mapped(server.url):
-            async with asyncio.timeout(2 * _CONNECT_SECONDS):
-                await self.connection.connect(server.url, token, options)
+        connecting = asyncio.create_task(self.connection.connect(server.url, token, options))
+        try:
+            with failures_mapped(server.url):
+                async with asyncio.timeout(2 * _CONNECT_SECONDS):
+                    await asyncio.shield(connecting)
+            self._look_around()
+        except BaseException:
+            await self._give_up(connecting)
+            raise
+
+    def _look_around(self) -> None:
         # What the SDK tells comes after what is found here: its task runs when this one waits.
         there = tuple(self.connection.remote_participants.values())
         for participant in there:
-            self._arrived(participant)
+            _guarded(self._arrived)(participant)
         # Fifty subscriptions take seconds, so those that may be speaking come first.
         found = [(publication, each) for each in there for publication in each.track_publications.values()]
         for publication, participant in sorted(found, key=lambda pair: pair[0].muted):
-            self._published(publication, participant)
+            _guarded(self._published)(publication, participant)
         self._look_who_is_there()
+
+    async def _give_up(self, connecting: "asyncio.Task[None]") -> None:
+        """Nobody stays in the room whom nobody asks: a connection that is on its way cannot be called back, only ended
+        once it stands."""
+        await asyncio.wait([connecting], timeout=_LEAVE_SECONDS)
+        connecting.cancel()
+        await asyncio.gather(connecting, return_exceptions=True)
+        await self.leave()
 
     # --- what captioned rooms ask ---------------------------------------------------------------------------
 
@@ -346,8 +365,9 @@ def _guarded(take: Callable[..., None]) -> Callable[..., None]:
 
 def _languages(told: rtc.Participant) -> tuple[str, ...]:
     """What the participant's attribute declares, as ``fr,en``."""
-    declared = told.attributes.get(LANGUAGES_ATTRIBUTE, "")
-    return tuple(code.strip().lower() for code in declared.split(",") if code.strip())
+    declared = told.attributes.get(LANGUAGES_ATTRIBUTE, "")[:_LONGEST_DECLARATION]
+    codes = dict.fromkeys(code.strip().lower() for code in declared.split(",") if code.strip())
+    return tuple(codes)[:_MOST_LANGUAGES]
 
 
 class LiveKitGateway:

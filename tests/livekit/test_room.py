@@ -45,6 +45,37 @@ async def test_names_and_declared_languages_are_told_as_they_change(
         assert [event for event in stay.told if isinstance(event, Changed)][2:] == []
 
 
+async def test_whoever_declares_ten_thousand_languages_declares_each_once_and_twenty_at_most(
+    livekit: LiveKit, people: People, room: str
+) -> None:
+    many = ",".join(f"{first}{second}" for first in "abcdef" for second in "abcdefgh")
+    await people.join(room, "anne", "Anne", attributes={"greffier.languages": ",".join(["fr", "en"] * 5000)})
+    await people.join(room, "bea", "Bea", attributes={"greffier.languages": many})
+    async with staying(livekit, room) as stay:
+        await until(lambda: len(stay.languages) == 2)
+        assert stay.languages["anne"] == ("fr", "en")
+        assert len(stay.languages["bea"]) == 20
+
+
+async def test_whoever_is_told_to_stop_while_it_joins_is_not_in_the_room_afterwards(
+    livekit: LiveKit, people: People, room: str
+) -> None:
+    await people.join(room, "anne")
+    access = LiveKitServer(livekit.url, livekit.key, livekit.secret)
+    try:
+        for pause in (0.0, 0.02, 0.05, 0.1):
+            joining = asyncio.create_task(LiveKitGateway(access, AGENT).join(room))
+            await asyncio.sleep(pause)
+            joining.cancel()
+            outcome = (await asyncio.gather(joining, return_exceptions=True))[0]
+            if not isinstance(outcome, BaseException):
+                await outcome.leave()
+            await asyncio.sleep(0.5)  # what is on its way would come
+            assert [each.identity for each in await access.participants(room)] == ["anne"]
+    finally:
+        await access.close()
+
+
 async def test_identities_that_no_id_may_be_are_ids_of_their_own(livekit: LiveKit, people: People, room: str) -> None:
     await people.join(room, "anne@example.org", "")
     await people.join(room, "anne example.org", "")
