@@ -4,16 +4,24 @@ At the end, its threads call into Python. Who calls while the interpreter ends i
 ``abort``: a process whose work was done well then ends with a failure (livekit 1.2.1, CPython 3.11; one in thirty on a
 busy machine). The SDK ends its part when the process exits, but does not wait for calls that are on their way.
 
-Where the SDK fails in what it was told, it logs all of that, names and texts of people included.
+Where the SDK fails in what it was told, it logs all of that, names and texts of people included; its native part logs
+identities, and any text that participants put into broken packets, as often as they send one.
 """
 
 import atexit
 import logging
 import time
+from dataclasses import dataclass, field
 from functools import cache
+
+from livekit.rtc import log
 
 _LAST_CALLS = 0.3
 """Seconds in which calls that are on their way return."""
+_NATIVE = "%s:%s:%s - %s"
+"""How the SDK logs what its native part says: target, line, module, text (livekit 1.2.1, ``rtc/_ffi_client.py``)."""
+_SPARING = 10.0
+"""Seconds between records of one line of native code."""
 
 
 @cache
@@ -21,7 +29,8 @@ def outlive() -> None:
     """Registers a pause at the end of the process, once. Called before the SDK is used: what is registered first runs
     last, after the SDK's own end."""
     atexit.register(time.sleep, _LAST_CALLS)
-    logging.getLogger().addFilter(_without_what_was_told)  # of the SDK's own root logger: records of others pass by
+    logging.root.addFilter(_without_what_was_told)  # of the SDK's own root logger: records of others pass by
+    log.logger.addFilter(_Places().pass_on)
 
 
 def _without_what_was_told(record: logging.LogRecord) -> bool:
@@ -29,3 +38,20 @@ def _without_what_was_told(record: logging.LogRecord) -> bool:
     if str(record.msg).startswith("error running user callback for") and isinstance(record.args, tuple):
         record.msg, record.args = "error running user callback for %s", record.args[:1]
     return True
+
+
+@dataclass(slots=True)
+class _Places:
+    """Of what native code logs, where that stands in it, now and then; ``_said``: when, in steady seconds."""
+
+    _said: dict[tuple[object, ...], float] = field(default_factory=dict)
+
+    def pass_on(self, record: logging.LogRecord) -> bool:
+        if record.msg != _NATIVE or not isinstance(record.args, tuple):
+            return True
+        place, now = record.args[:2], time.monotonic()
+        if now - self._said.get(place, float("-inf")) < _SPARING:
+            return False
+        self._said[place] = now
+        record.msg, record.args = "%s:%s", place
+        return True

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from livekit.rtc.log import logger
 
 from media_gateway.livekit import native
 
@@ -35,3 +36,13 @@ def test_an_event_that_fails_in_the_sdk_is_logged_without_what_it_told(caplog: p
     native.outlive()
     logging.error("error running user callback for %s: %s", "participant_connected", 'name: "Anne"')  # noqa: LOG015
     assert caplog.messages == ["error running user callback for participant_connected"]
+
+
+def test_what_native_code_says_of_anybody_s_packets_is_logged_by_its_place_now_and_then(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    native.outlive()
+    for text in ("Stream 'what Anne wrote' already open", "Stream 'and again' already open"):
+        logger.error("%s:%s:%s - %s", "livekit_data_stream::incoming", 290, "livekit_data_stream::incoming", text)
+    logger.error("error putting to queue: %s", "of Python")
+    assert caplog.messages == ["livekit_data_stream::incoming:290", "error putting to queue: of Python"]
