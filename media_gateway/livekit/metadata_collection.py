@@ -25,8 +25,8 @@ _log = logging.getLogger("greffier.metadata")
 CHAT = "lk.chat"
 _LONGEST_TEXT = 20_000
 """Characters of one chat message; what follows is not kept."""
-_MOST_READ = 20
-"""Chat messages that are on their way at once; others that come then are not kept."""
+_MOST_READ, _MOST_READ_EACH = 40, 4
+"""Chat messages that are on their way at once, and of one participant; others that come then are not kept."""
 _CHAT_SECONDS = 30.0
 """For one message to come whole."""
 _LAST_TEXT = 1.0
@@ -220,7 +220,8 @@ class _Stay:
         connection.register_text_stream_handler(CHAT, self._chat)
         self.room = LiveKitRoom(connection, empty_after=collection.settings.empty_after)
         self._edges: dict[TrackId, tuple[str, MeetingEdge]] = {}
-        self._reading: set[asyncio.Task[None]] = set()
+        self._reading: dict[asyncio.Task[None], str] = {}
+        self._unread = 0  # messages that were not kept
         self._absent = set(self._metadata.present)
         self._known_until = self._metadata.newest
         # Wall clock that cannot jump: recordings are cut by a steady one, too.
@@ -261,6 +262,9 @@ class _Stay:
             for task in (beat, *self._reading):
                 task.cancel()
             await asyncio.wait([beat, *voices, *self._reading])
+            if self._unread:  # told once: anybody may send as many as they like
+                said = {"recording": self._collection.place.recording, "number": self._unread}
+                _log.warning("metadata.chat_dropped", extra=said)
         return why
 
     def _now(self) -> float:
@@ -334,13 +338,14 @@ class _Stay:
                     pass
 
     def _chat(self, reader: rtc.TextStreamReader, identity: str) -> None:
-        if len(self._reading) >= _MOST_READ:
+        many, own = len(self._reading), list(self._reading.values()).count(identity)
+        if many >= _MOST_READ or own >= _MOST_READ_EACH:
             reader.close()
-            _log.warning("metadata.chat_dropped", extra={"recording": self._collection.place.recording})
+            self._unread += 1
             return
         task = asyncio.create_task(self._read(reader, identity, self._now()))
-        self._reading.add(task)
-        task.add_done_callback(self._reading.discard)
+        self._reading[task] = identity
+        task.add_done_callback(self._reading.pop)
 
     async def _read(self, reader: rtc.TextStreamReader, identity: str, at: float) -> None:
         text = ""
@@ -350,8 +355,8 @@ class _Stay:
                     text += piece
                     if len(text) >= _LONGEST_TEXT:
                         break
-        except (TimeoutError, rtc.StreamError) as failure:
-            _log.warning("metadata.chat_broken", extra={"error": type(failure).__name__})
+        except (TimeoutError, rtc.StreamError):
+            self._unread += 1
         finally:
             reader.close()
         if text:

@@ -21,8 +21,10 @@ from pipeline.errors import InvalidInput
 MOST_EVENTS = 200_000
 """Of one recording; after them only the ends of what has begun are noted. Fifty people who talk all the time need a day
 for so many."""
-MOST_TEXT = 10_000_000
-"""Characters of chat of one recording; messages beyond them are not noted."""
+MOST_TEXT, MOST_TEXT_EACH = 10_000_000, 1_000_000
+"""Characters of chat of one recording, and of one participant; messages beyond them are not noted."""
+MOST_MESSAGES, MOST_MESSAGES_EACH = 20_000, 2_000
+"""Likewise, so that whoever writes without end leaves room for what others write and say."""
 
 
 class EventKind(Enum):
@@ -52,7 +54,7 @@ class RecordingMetadata:
         self._present: set[str] = set()
         self._left: dict[str, float] = {}
         self._speaking: dict[str, float] = {}
-        self._text = 0
+        self._chat: dict[str | None, tuple[int, int]] = {}  # messages and characters; None: of all together
         for event in events:
             self._note(event)
 
@@ -84,7 +86,7 @@ class RecordingMetadata:
         """As it stands, for another thread to write."""
         copy = RecordingMetadata(names=self._names)
         copy._events, copy._speaking = list(self._events), dict(self._speaking)
-        copy._present, copy._left, copy._text = set(self._present), dict(self._left), self._text
+        copy._present, copy._left, copy._chat = set(self._present), dict(self._left), dict(self._chat)
         return copy
 
     def follow(self, earlier: "RecordingMetadata") -> None:
@@ -98,7 +100,7 @@ class RecordingMetadata:
                 whole.disconnected(participant, earlier.newest)
         whole._names |= self._names
         self._events, self._names, self._speaking = whole._events, whole._names, whole._speaking
-        self._present, self._left, self._text = whole._present, whole._left, whole._text
+        self._present, self._left, self._chat = whole._present, whole._left, whole._chat
 
     def connected(self, participant: str, name: str, at: float) -> None:
         """Also when told again of somebody who is there. Whoever had left comes back after that."""
@@ -128,7 +130,8 @@ class RecordingMetadata:
             self._note(MetadataEvent(participant, EventKind.SPEECH_END, max(at, self._speaking[participant])))
 
     def wrote(self, participant: str, text: str, at: float) -> None:
-        if self._text + len(text) <= MOST_TEXT:
+        there_is_room = self._takes(None, text, MOST_MESSAGES, MOST_TEXT)
+        if there_is_room and self._takes(participant, text, MOST_MESSAGES_EACH, MOST_TEXT_EACH):
             self._note(MetadataEvent(participant, EventKind.CHAT, at, text))
 
     def written(self, at: float) -> bytes:
@@ -158,6 +161,10 @@ class RecordingMetadata:
             case EventKind.CHAT:
                 self.wrote(event.participant, event.text or "", event.at)
 
+    def _takes(self, writer: str | None, text: str, most: int, most_text: int) -> bool:
+        messages, characters = self._chat.get(writer, (0, 0))
+        return messages < most and characters + len(text) <= most_text
+
     def _note(self, event: MetadataEvent) -> None:
         ends = event.kind in {EventKind.DISCONNECTED, EventKind.SPEECH_END}
         if len(self._events) >= MOST_EVENTS and not ends:
@@ -174,7 +181,9 @@ class RecordingMetadata:
             case EventKind.SPEECH_END:
                 self._speaking.pop(event.participant, None)
             case EventKind.CHAT:
-                self._text += len(event.text or "")
+                for writer in (None, event.participant):
+                    messages, characters = self._chat.get(writer, (0, 0))
+                    self._chat[writer] = messages + 1, characters + len(event.text or "")
 
 
 def read_metadata(content: bytes) -> RecordingMetadata:

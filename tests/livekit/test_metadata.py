@@ -328,6 +328,19 @@ async def test_a_process_that_is_killed_loses_little_and_the_next_goes_on(
     assert {each["name"] for each in found["participants"]} == {"Ann", "Bob", "Eve"}
 
 
+async def test_messages_that_never_end_leave_room_for_those_of_others(
+    desk: Collecting, people: People, room: str, recording: str
+) -> None:
+    mallory, ann = await people.join(room, "mallory"), await people.join(room, "ann", "Ann")
+    await desk.dispatch(room, recording)
+    await desk.is_in(room)
+    endless = [await mallory.room.local_participant.stream_text(topic="lk.chat") for _ in range(60)]
+    await ann.room.local_participant.send_text("hello", topic="lk.chat")
+    await until(lambda: desk.told(recording, "chat_received") == ["ann"])
+    for writer in endless:
+        await writer.aclose()
+
+
 async def test_a_look_at_all_rooms_that_breaks_is_followed_by_others(
     desk: Collecting, monkeypatch: pytest.MonkeyPatch
 ) -> None:

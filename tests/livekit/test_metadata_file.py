@@ -5,7 +5,13 @@ import json
 import pytest
 
 from media_gateway.livekit import metadata_file
-from media_gateway.livekit.metadata_file import EventKind, MetadataEvent, RecordingMetadata, read_metadata
+from media_gateway.livekit.metadata_file import (
+    MOST_EVENTS,
+    EventKind,
+    MetadataEvent,
+    RecordingMetadata,
+    read_metadata,
+)
 from pipeline.errors import InvalidInput
 from tests.livekit.naming import names
 
@@ -287,3 +293,19 @@ def test_speakers_are_named_by_it_as_the_summary_names_them() -> None:
     turns = {"SPEAKER_00": [(0.0, 4.8)], "SPEAKER_01": [(4.9, 9.0)], "SPEAKER_02": [(8.6, 12.0)]}
     found = names(json.loads(metadata.written(T + 20.0)), turns, T, T + 20.0)
     assert found == {"SPEAKER_00": "Ann", "SPEAKER_01": "Bob", "SPEAKER_02": None}
+
+
+def test_whoever_writes_without_end_leaves_room_for_what_others_write_and_say() -> None:
+    metadata = RecordingMetadata()
+    for number in range(MOST_EVENTS):
+        metadata.wrote("mallory", f"spam {number}", T)
+    metadata.wrote("anne", "hello", T + 1.0)
+    metadata.speech_started("anne", T + 2.0)
+    assert [event.kind for event in metadata.events if event.participant == "anne"] == [
+        EventKind.CHAT,
+        EventKind.SPEECH_START,
+    ]
+    assert len(metadata.events) < MOST_EVENTS / 10
+    again = read_metadata(metadata.written(T + 3.0))
+    again.wrote("mallory", "more spam", T + 4.0)
+    assert len(again.events) == len(metadata.events) + 1, "the end of what was being said, and no spam"
