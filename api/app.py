@@ -1,7 +1,8 @@
 """The application: its routes, what surrounds them, and how it starts and stops."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +30,8 @@ from api.envelope import Envelope
 from api.house import House
 from api.problems import install_problems
 from api.schema import install_schema
+
+_log = logging.getLogger("greffier.server")
 
 BODY_LIMIT = 1_000_000
 """Bytes of a request; what takes more or less says so on its route (``max_body_size``)."""
@@ -85,13 +88,20 @@ async def wind_down(house: House) -> None:
     """Stops in the order in which nothing is lost; called again, it does nothing more."""
     await house.sample.close()
     # No more rooms: what SFUs ask for from now on waits for the next process, or goes to another one.
-    await asyncio.gather(*(service.close() for each in house.sfus for service in each.services))
+    await _all(service.close() for each in house.sfus for service in each.services)
     # Meetings first, 3 s at most: what was heard becomes final and is stored, readers are sent it, then feeds end.
     await house.meetings.close()
     # Rooms are left once they were shown those finals.
-    await asyncio.gather(*(each.rooms.close() for each in house.sfus))
+    await _all(each.rooms.close() for each in house.sfus)
     # Nobody listens to connections any more.
     await house.peers.close_all()
     # A recording that is being transcribed is taken up again at the next start.
     await house.jobs.close()
     # The recogniser and the store, which all of these use, are closed by whoever opened the house.
+
+
+async def _all(closing: Iterable[Awaitable[None]]) -> None:
+    """What cannot be closed keeps nothing else from it: what was said in meetings is still to become final."""
+    for failure in await asyncio.gather(*closing, return_exceptions=True):
+        if isinstance(failure, Exception):
+            _log.error("sfu.unclosed", exc_info=failure)

@@ -191,6 +191,7 @@ def test_secrets_are_not_shown_where_settings_are() -> None:
     janus = {"GREFFIER_JANUS_URL": "ws://h", "GREFFIER_JANUS_SECRET": "secret", "GREFFIER_JANUS_PIN": "secret"}
     assert "secret'" not in repr(read_settings(HOME | LIVEKIT | janus | S3 | {"GREFFIER_JANUS_TOKEN": "secret"}))
     assert "s3cret" not in repr(read_settings(HOME | {"GREFFIER_DATABASE_URL": "postgresql://anne:s3cret@h/greffier"}))
+    assert "s3cret" not in repr(read_settings(HOME | {"GREFFIER_ICE_SERVERS": "turn:anne:s3cret@turn.example:3478"}))
 
 
 @pytest.mark.parametrize(

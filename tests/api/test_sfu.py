@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
+from api.app import wind_down
 from api.house import Sfu
 from api.meetings import new_id
 from media_gateway.captioned_rooms import CaptionedRooms, Patience
@@ -149,3 +151,22 @@ async def test_rooms_are_counted_and_their_sfu_stands_in_readyz(served: Serving,
     gateway.down = True
     answer = await served.http.get("/readyz")
     assert (answer.status_code, answer.json()) == (200, ready | {"livekit": False})
+
+
+async def test_meetings_become_final_although_what_works_in_rooms_cannot_be_closed(
+    served: Serving, gateway: ScriptedGateway
+) -> None:
+    class Broken:
+        async def start(self) -> None:
+            pass
+
+        async def close(self) -> None:
+            raise RuntimeError("nobody thought of it")
+
+    meeting = MeetingId(await meeting_of(served))
+    house = served.house
+    assert house.livekit is not None
+    house.livekit = replace(house.livekit, services=(Broken(),))
+    await wind_down(house)
+    assert house.meetings.running(meeting) is None
+    assert house.livekit.rooms.all() == []
