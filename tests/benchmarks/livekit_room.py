@@ -50,9 +50,6 @@ class Told:
 
     events: list[dict[str, Any]] = field(default_factory=list)
 
-    def finals(self) -> dict[str, str]:
-        return {event["utterance"]: event["committed"] for event in self.events if event["final"]}
-
 
 def measure() -> tuple[str, Figures]:
     track = meetings.one_talker("en")
@@ -113,7 +110,7 @@ def _measured(livekit: LiveKit, server: Process, there: Elsewhere, page: Front, 
     texts = [text for text in reader.texts if text.sender == _SPEAKER]
     reading.cancel()
     leaves = list(_leaves(told.events, texts, created))
-    delivered = _delivered(told.finals(), texts, page.packets())
+    delivered = delivered_of(_kept(server, meeting), texts, page.packets())
     there.run(speaker.leave())
     there.run(reader.leave())
     return _Found(subscribed, began, texts, leaves, delivered)
@@ -174,15 +171,28 @@ def committed_of(text: Text) -> str:
     return text.text[: int(text.attributes["greffier.committed"])]
 
 
-def _delivered(finals: dict[str, str], texts: Sequence[Text], packets: Sequence[dict[str, Any]]) -> Figures:
-    """How many finals reached readers in each dialect, whole and once."""
-    streamed = [text.text.strip() for text in texts if text.final]
-    segments = {segment["id"]: segment["text"] for packet in packets for segment in packet["segments"]}
-    shown = " ".join(segments.values())
-    said = " ".join(text.strip() for text in finals.values())
+def _kept(server: Process, meeting: str) -> dict[str, str]:
+    """The finals that the store holds, oldest first: the texts of their captions, by utterance."""
+    segments = server.ask("GET", f"/api/v1/meetings/{meeting}/transcript.json").json()["segments"]
+    captions = {
+        each["id"]: text["text"].strip() for each in segments for text in each["texts"] if text["origin"] == "caption"
+    }
+    return {utterance: text for utterance, text in captions.items() if text}
+
+
+def delivered_of(kept: dict[str, str], texts: Sequence[Text], packets: Sequence[dict[str, Any]]) -> Figures:
+    """How many of the finals that are ``kept`` did not reach readers whole, once and in order, in each dialect."""
+    assert kept, "nothing was heard"
+    streamed = [(text.segment.partition("/")[2], text.text.strip()) for text in texts if text.final]
+    segments: dict[str, str] = {}
+    for packet in packets:
+        for segment in packet["segments"]:
+            segments.setdefault(segment["id"], segment["text"])  # the first version counts, as for Visio
+    shown, said = " ".join(segments.values()), " ".join(kept.values())
+    spoken = [each for each in streamed if each[1]]
     return {
-        "finals": len(finals),
-        "streams_amiss": sum(streamed.count(text.strip()) != 1 for text in finals.values()),
+        "finals": len(kept),
+        "streams_amiss": sum(one != other for one, other in zip_longest(spoken, kept.items())),
         "packets": len(packets),
         "packets_again": len(packets) - len(segments),
         "packets_amiss": sum(one != other for one, other in zip_longest(shown.split(), said.split())),
