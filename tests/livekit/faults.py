@@ -1,6 +1,7 @@
 """A whole ``greffier serve`` beside a whole livekit-server, either of which may be killed; what readers were shown."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,14 +82,21 @@ class Scene:
         }
         return {name: text for name, text in captions.items() if text}
 
-    async def everything(self, meeting: str, reader: Callable[[], "Shown"]) -> dict[str, str]:
-        """What is kept, once a reader was shown as much: finals are kept first."""
-        kept = await self.kept(meeting)
-        async with asyncio.timeout(WAIT):
-            while reader().finals().keys() != kept.keys():
+    async def everything(self, meeting: str, reader: Callable[[], "Shown"], *cut: str) -> dict[str, str]:
+        """What is kept, once ``reader`` was shown as much, as ``Shown.judge`` wants it; packets and streams arrive in
+        any order."""
+        over = time.monotonic() + WAIT
+        while True:
+            kept, shown = await self.kept(meeting), reader()
+            try:
+                assert shown.finals().keys() == kept.keys()
+                shown.judge(*cut)
+            except AssertionError:
+                if time.monotonic() > over:
+                    raise
                 await asyncio.sleep(0.1)
-                kept = await self.kept(meeting)
-        return kept
+            else:
+                return kept
 
 
 @dataclass(slots=True)
@@ -116,6 +124,10 @@ class Shown:
         """The utterances of which anything was shown."""
         return {utterance(text.segment) for text in self.texts}
 
+    def of(self, *tracks: str) -> set[str]:
+        """The utterances of ``tracks`` of which anything was shown."""
+        return {name for name in self.begun() if name.partition("#")[0] in tracks}
+
     def unfinished(self) -> list[Text]:
         """What was shown of those that have no final."""
         finals = self.finals()
@@ -132,20 +144,25 @@ class Shown:
             phrases.setdefault(utterance(segment), {})[int(number)] = packet.text
         return {name: " ".join(texts[number] for number in sorted(texts)) for name, texts in phrases.items()}
 
-    def judge(self, *killed: str) -> None:
+    def judge(self, *cut: str) -> None:
         """Committed words stay, in both dialects, and the phrases of an utterance are its final.
 
-        Of utterances that were ``killed`` with their process the final may lack words of the last second.
+        Of utterances that were ``cut`` by the end of their process the final may lack words of the last second; of
+        those whose speaker left, packets lack what was committed afterwards.
         """
         finals, captions = self.finals(), self.captions()
         for text in self.texts:
             name, committed = utterance(text.segment), text.text[: int(text.attributes["greffier.committed"])].rstrip()
             final = finals.get(name)
-            fits = final is None or final.startswith(committed) or (name in killed and committed.startswith(final))
+            fits = final is None or final.startswith(committed) or (name in cut and committed.startswith(final))
             assert fits, (committed, final)
         for name in finals.keys() & captions.keys():
             shown, final = captions[name], " ".join(finals[name].split())
-            assert shown == final or (name in killed and shown.startswith(final)), name
+            assert shown == final or (name in cut and _one_begins_the_other(shown, final)), (name, shown, final)
+
+
+def _one_begins_the_other(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
 
 
 def utterance(segment: str) -> str:
