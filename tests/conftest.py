@@ -8,6 +8,7 @@ from hypothesis import settings
 
 from api.settings import read_settings
 from models.weights import locate
+from pipeline.store.database import open_database
 from tests.postgresql_server import PostgreSql, running_postgresql
 
 # How long an example takes says something of the machine, nothing of the code.
@@ -38,9 +39,24 @@ def postgresql() -> Iterator[PostgreSql]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def migrated(postgresql: PostgreSql) -> str:
+    """The name of a database with the tables of today."""
+    name = postgresql.new_database()
+    open_database(postgresql.url(name)).dispose()
+    return name
+
+
 @pytest.fixture
-def postgresql_url(postgresql: PostgreSql) -> Iterator[str]:
-    """An empty database of this test alone."""
+def postgresql_url(postgresql: PostgreSql, migrated: str) -> str:
+    """A database that nobody uses, with empty tables."""
+    postgresql.empty(migrated)
+    return postgresql.url(migrated)
+
+
+@pytest.fixture
+def new_postgresql_url(postgresql: PostgreSql) -> Iterator[str]:
+    """A database of this test alone, without tables."""
     name = postgresql.new_database()
     yield postgresql.url(name)
     postgresql.drop(name)
@@ -48,7 +64,7 @@ def postgresql_url(postgresql: PostgreSql) -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where a test keeps its meetings, once in each kind of database."""
+    """Where a test keeps its meetings, once in each kind of database; nothing is there yet."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/greffier.db"
     url: str = request.getfixturevalue("postgresql_url")

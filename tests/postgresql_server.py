@@ -10,13 +10,15 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
+
+from pipeline.store.tables import metadata
 
 WAIT = 60.0
 USER, PASSWORD = "greffier", "the p@ss/word: of tests"
@@ -41,7 +43,7 @@ class PostgreSql:
     """Keeps a cluster in ``folder``, which belongs to ``_owner``."""
 
     folder: Path
-    binaries: Path = field(default_factory=_binaries)
+    binaries: Path
     port: int = 0
     running: "subprocess.Popen[bytes] | None" = None
 
@@ -62,6 +64,14 @@ class PostgreSql:
     def drop(self, database: str) -> None:
         with self.connect() as connection:
             connection.execute(f"DROP DATABASE {database} WITH (FORCE)".encode())
+
+    def empty(self, database: str) -> None:
+        """Cuts off whoever is connected, and deletes every row of Greffier's tables."""
+        with self.connect(database) as connection:
+            others = "datname = current_database() AND pid <> pg_backend_pid()"
+            connection.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}".encode())
+            for table in reversed(metadata.sorted_tables):
+                connection.execute(f"DELETE FROM {table.name}".encode())
 
     def start(self) -> None:
         """Returns once it lets us in. In a test with an event loop: ``await asyncio.to_thread(server.start)``."""
@@ -154,9 +164,10 @@ class PostgreSql:
 @contextmanager
 def running_postgresql() -> Iterator[PostgreSql]:
     """A server of its own, started, and gone in the end with all it kept."""
+    binaries = _binaries()
     with tempfile.TemporaryDirectory(prefix="greffier-postgresql-") as folder:  # pytest's folders let only us in
         shutil.chown(folder, *_owner())
-        server = PostgreSql(Path(folder))
+        server = PostgreSql(Path(folder), binaries)
         server.start()
         try:
             yield server

@@ -58,7 +58,7 @@ async def test_what_a_restart_of_the_database_refused_is_kept_when_it_is_back(
 async def test_captions_do_not_wait_for_a_database_that_hangs_but_for_the_first_write(
     stage: Stage, postgresql: PostgreSql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("_PING_S", "_WRITE_S"):
+    for name in ("_PING_S", "_ANSWER_S"):
         monkeypatch.setattr(f"pipeline.store.postgresql.{name}", 0.5)
     meeting = await stage.open()
     anne = await stage.talker(meeting, ANNE)

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, text
@@ -11,8 +12,17 @@ from pipeline.store.sql import SqlStore
 from pipeline.store.tables import metadata
 
 
-def test_migrations_make_the_tables_that_the_code_knows(database_url: str) -> None:
-    engine = open_database(database_url)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of a database without tables."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/greffier.db"
+    url: str = request.getfixturevalue("new_postgresql_url")
+    return url
+
+
+def test_migrations_make_the_tables_that_the_code_knows(new_url: str) -> None:
+    engine = open_database(new_url)
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     engine.dispose()
@@ -27,9 +37,9 @@ def test_a_database_that_is_up_to_date_stays_as_it_is(tmp_path: Path) -> None:
 
 
 async def test_a_database_of_the_first_tables_keeps_all_it_holds_and_takes_what_is_new(
-    database_url: str,
+    new_url: str,
 ) -> None:
-    engine = create_engine(database_url)
+    engine = create_engine(new_url)
     with engine.begin() as connection:
         migrations.migrate(connection, "0001")
         connection.execute(
@@ -45,7 +55,7 @@ async def test_a_database_of_the_first_tables_keeps_all_it_holds_and_takes_what_
             )
         )
     engine.dispose()
-    store = SqlStore.open(database_url)
+    store = SqlStore.open(new_url)
     budget, anne = MeetingId("budget"), ParticipantId("anne")
     assert await store.meeting(budget) == Meeting(budget, "Budget", 100.0, ("fr",))
     assert await store.participants(budget) == [Participant(anne, "Anne")]
