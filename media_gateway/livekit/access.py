@@ -47,8 +47,9 @@ class LiveKitServer:
 
     # --- tokens ---------------------------------------------------------------------------------------------
 
-    def join_token(self, room: str, identity: str) -> str:
-        """For a hidden agent that hears everybody, sends data, and neither publishes tracks nor changes itself."""
+    def join_token(self, room: str, identity: str, *, shows: bool = True) -> str:
+        """For a hidden agent that hears everybody, and neither publishes tracks nor changes itself; where it ``shows``
+        something, it sends data."""
         grants = api.VideoGrants(
             room_join=True,
             room=room,
@@ -56,7 +57,7 @@ class LiveKitServer:
             agent=True,
             can_subscribe=True,
             can_publish=False,
-            can_publish_data=True,
+            can_publish_data=shows,
             can_update_own_metadata=False,
         )
         token = self._token().with_identity(identity).with_kind("agent").with_grants(grants)

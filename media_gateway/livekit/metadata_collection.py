@@ -234,7 +234,7 @@ class _Stay:
         if not await server.rooms(place.room):
             raise NotFound("LiveKit has closed the room")
         stay = cls(collection, rtc.Room())
-        await stay.room.connect(server, server.join_token(place.room, place.identity))
+        await stay.room.connect(server, server.join_token(place.room, place.identity, shows=False))
         for participant in tuple(stay._connection.remote_participants.values()):
             stay._meet(participant)
         return stay

@@ -40,6 +40,14 @@ def test_a_token_to_join_lets_a_hidden_agent_listen_and_send_data_in_one_room() 
     assert not claims.video.room_admin
 
 
+def test_a_token_of_who_shows_nothing_sends_nothing() -> None:
+    token = LiveKitServer("ws://sfu", "key", _SECRET).join_token("room", "collector-room", shows=False)
+    claims = api.TokenVerifier("key", _SECRET).verify(token)
+    assert claims.video is not None
+    assert claims.video.can_subscribe
+    assert not claims.video.can_publish_data
+
+
 def test_a_worker_s_token_joins_nothing() -> None:
     claims = api.TokenVerifier("key", _SECRET).verify(LiveKitServer("ws://sfu", "key", _SECRET).worker_token())
     assert claims.video is not None
