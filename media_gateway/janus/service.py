@@ -47,6 +47,7 @@ class JanusCaptions:
         self._dismissed: set[str] = set()
         self._ids: dict[str, RoomId] = {}
         self._wait: dict[str, int] = {}  # looks until a room that failed is tried again
+        self._refused: dict[str, int] = {}  # what Janus said of a room last, so that it is logged once
         self._watching: asyncio.Task[None] | None = None
         self.reachable = False
         rooms.on_parted(self._parted)
@@ -86,7 +87,12 @@ class JanusCaptions:
             handle = await session.attach(lambda _: None)
             while not session.over.done():
                 for name in self._names:
-                    await self._look(handle, name)
+                    try:
+                        await self._look(handle, name)
+                    except Refused as refused:  # what is wrong with one room is not wrong with the others
+                        if self._refused.get(name) != refused.code:
+                            _log.warning("janus.refused", extra={"code": refused.code})
+                        self._refused[name] = refused.code
                 self.reachable = True
                 await asyncio.wait([session.over], timeout=_LOOK_SECONDS)
         finally:

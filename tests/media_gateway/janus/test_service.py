@@ -66,6 +66,8 @@ async def watching(monkeypatch: pytest.MonkeyPatch, *names: str) -> AsyncIterato
     people: list[dict[str, Any]] = []
 
     def answer(body: dict[str, Any]) -> dict[str, Any]:
+        if body["request"] == "exists" and body["room"] == "forbidden":
+            return {"videoroom": "event", "error_code": 433, "error": "Unauthorized"}
         if body["request"] == "exists":
             return {"videoroom": "success", "exists": body["room"] == 1}
         return {"videoroom": "participants", "participants": people}
@@ -112,6 +114,17 @@ async def test_a_room_that_is_not_there_is_waited_for(monkeypatch: pytest.Monkey
         stage.people.append(ANNE)
         await until(lambda: stage.rooms.started)
         assert stage.rooms.started == ["1"]
+
+
+async def test_a_room_that_janus_says_nothing_of_keeps_no_other_from_being_captioned(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with watching(monkeypatch, "forbidden", "1") as stage:
+        await stage.look()
+        stage.people.append(ANNE)
+        await until(lambda: stage.rooms.started)
+        assert stage.rooms.started == ["1"]
+        assert caplog.messages.count("janus.refused") == 1
 
 
 @pytest.mark.parametrize("why", [Parting.EVICTED, Parting.LEFT, Parting.ENCRYPTED])
