@@ -117,6 +117,8 @@ class LiveKitServer:
         with failures_mapped(self.url):
             try:
                 return await call
+            except aiohttp.ClientError:  # some are ValueErrors, too: a certificate that is not trusted
+                raise
             except (DecodeError, ValueError, TypeError, AttributeError) as error:  # from the client, of any answer
                 raise GatewayFailed(f"LiveKit at {self.url} says something that is not understood") from error
 

@@ -1,10 +1,12 @@
 """Tokens for a LiveKit server, and its refusals in words of ours."""
 
 import asyncio
+import ssl
 
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.client_reqrep import ConnectionKey
 from livekit import api, rtc
 
 from media_gateway.livekit import LiveKitServer, agent_identity
@@ -102,3 +104,17 @@ async def test_whatever_else_answers_in_its_place_is_a_gateway_that_failed(statu
     finally:
         await server.close()
         await runner.cleanup()
+
+
+async def test_a_certificate_that_is_not_trusted_is_named_as_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        key = ConnectionKey("sfu", 443, is_ssl=True, ssl=True, proxy=None, proxy_auth=None, proxy_headers_hash=None)
+        raise aiohttp.ClientConnectorCertificateError(key, ssl.SSLCertVerificationError("self-signed"))
+
+    monkeypatch.setattr(aiohttp.ClientSession, "_request", refuse)
+    server = LiveKitServer("wss://sfu", "key", _SECRET)
+    try:
+        with pytest.raises(GatewayFailed, match="Certificate"):
+            await server.rooms()
+    finally:
+        await server.close()
