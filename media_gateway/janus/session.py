@@ -18,6 +18,9 @@ ANSWER_SECONDS = 10.0
 _KEEPALIVE_SECONDS = 15.0
 """Janus ends a session that is silent for ``session_timeout``, 60 s by default."""
 _PING_SECONDS = 5.0
+_LARGEST_MESSAGE = 8 * 2**20
+"""Bytes: one message may name all publishers of a room, and Janus bounds neither their number nor their names. A larger
+one ends the session."""
 _FAILED = (OSError, WebSocketException, TimeoutError)
 
 OnEvent = Callable[[Said], None]
@@ -47,6 +50,7 @@ class JanusSession:
                 ping_interval=_PING_SECONDS,
                 ping_timeout=2 * _PING_SECONDS,
                 close_timeout=1.0,
+                max_size=_LARGEST_MESSAGE,
                 proxy=None,
             )
         except _FAILED as error:

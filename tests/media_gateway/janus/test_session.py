@@ -47,6 +47,15 @@ async def test_every_request_carries_what_opens_the_api() -> None:
         await opened.close()
 
 
+async def test_a_name_of_megabytes_ends_no_session() -> None:
+    async with scripted_janus(lambda _: {"participants": [{"id": 11, "display": "x" * 4 * 2**20}]}) as janus:
+        opened = await JanusSession.open(janus.server)
+        handle = await opened.attach(lambda _: None)
+        answer = await handle.ask({"request": "listparticipants"})
+        assert len(answer.content["participants"][0]["display"]) == 4 * 2**20
+        await opened.close()
+
+
 async def test_a_refusal_is_raised_with_its_number() -> None:
     async with scripted_janus(lambda body: {"error_code": 426, "error": "No such room"}) as janus:
         opened = await JanusSession.open(janus.server)
