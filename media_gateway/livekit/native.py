@@ -6,11 +6,16 @@ busy machine). The SDK ends its part when the process exits, but does not wait f
 
 Where the SDK fails in what it was told, it logs all of that, names and texts of people included; its native part logs
 identities, and any text that participants put into broken packets, as often as they send one.
+
+A connection on its way cannot be called back: cancelled, the SDK ends the process 15 s later (livekit/python-sdks,
+issue 784).
 """
 
+import asyncio
 import atexit
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -22,6 +27,24 @@ _NATIVE = "%s:%s:%s - %s"
 """How the SDK logs what its native part says: target, line, module, text (livekit 1.2.1, ``rtc/_ffi_client.py``)."""
 _SPARING = 10.0
 """Seconds between records of one line of native code."""
+
+_ending: "set[asyncio.Task[None]]" = set()
+"""Connections that nobody waits for any more, until the SDK has made or given up each."""
+
+
+async def end_when_made(connecting: "asyncio.Task[None]", end: Callable[[], Awaitable[None]], patience: float) -> None:
+    """Ends a connection once it is made, without being waited for after ``patience`` seconds; does nothing where it is
+    not made after all."""
+
+    async def ended() -> None:
+        await asyncio.wait([connecting])
+        if connecting.exception() is None:
+            await end()
+
+    ending = asyncio.create_task(ended())
+    _ending.add(ending)
+    ending.add_done_callback(_ending.discard)
+    await asyncio.wait([ending], timeout=patience)
 
 
 @cache

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from livekit import rtc
 
 from media_gateway import people
+from media_gateway.livekit import native
 from media_gateway.livekit.access import LiveKitServer, agent_identity, failures_mapped
 from media_gateway.livekit.showing import Showing
 from media_gateway.livekit.tap import LiveKitTap
@@ -99,8 +100,8 @@ class LiveKitRoom:
                 async with asyncio.timeout(2 * _CONNECT_SECONDS):
                     await asyncio.shield(connecting)
             self._look_around()
-        except BaseException:
-            await self._give_up(connecting)
+        except BaseException:  # nobody stays in the room whom nobody asks
+            await native.end_when_made(connecting, self.leave, _LEAVE_SECONDS)
             raise
 
     def _look_around(self) -> None:
@@ -113,14 +114,6 @@ class LiveKitRoom:
         for publication, participant in sorted(found, key=lambda pair: pair[0].muted):
             _guarded(self._published)(publication, participant)
         self._look_who_is_there()
-
-    async def _give_up(self, connecting: "asyncio.Task[None]") -> None:
-        """Nobody stays in the room whom nobody asks: a connection that is on its way cannot be called back, only ended
-        once it stands."""
-        await asyncio.wait([connecting], timeout=_LEAVE_SECONDS)
-        connecting.cancel()
-        await asyncio.gather(connecting, return_exceptions=True)
-        await self.leave()
 
     # --- what captioned rooms ask ---------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """LiveKit's SDK in a process: its end, and what it logs."""
 
+import asyncio
 import logging
 import subprocess
 import sys
@@ -46,3 +47,31 @@ def test_what_native_code_says_of_anybody_s_packets_is_logged_by_its_place_now_a
         logger.error("%s:%s:%s - %s", "livekit_data_stream::incoming", 290, "livekit_data_stream::incoming", text)
     logger.error("error putting to queue: %s", "of Python")
     assert caplog.messages == ["livekit_data_stream::incoming:290", "error putting to queue: of Python"]
+
+
+async def test_a_connection_that_nobody_waits_for_is_ended_once_it_is_made_and_never_cancelled() -> None:
+    made, ended = asyncio.Event(), asyncio.Event()
+
+    async def connect() -> None:
+        await made.wait()
+
+    async def end() -> None:
+        ended.set()
+
+    connecting = asyncio.create_task(connect())
+    await native.end_when_made(connecting, end, patience=0.01)
+    assert not connecting.done()
+    made.set()
+    async with asyncio.timeout(10):
+        await ended.wait()
+    assert not connecting.cancelled()
+
+
+async def test_a_connection_that_is_not_made_needs_no_end() -> None:
+    async def connect() -> None:
+        raise ConnectionError
+
+    async def end() -> None:
+        pytest.fail("there is nothing to end")
+
+    await native.end_when_made(asyncio.create_task(connect()), end, patience=10)
