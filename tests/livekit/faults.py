@@ -90,6 +90,7 @@ class Scene:
             kept, shown = await self.kept(meeting), reader()
             try:
                 assert shown.finals().keys() == kept.keys()
+                assert kept.keys() - set(cut) <= shown.captions().keys(), "no packets of it"
                 shown.judge(*cut)
             except AssertionError:
                 if time.monotonic() > over:
