@@ -11,6 +11,8 @@ from pipeline.store import tables
 from pipeline.store.database import insert_new
 from pipeline.store.rows import folded, meeting_of, meeting_row, participant_of
 
+MOST_NAMES = 50
+"""Names of one participant that are kept: at every change its row is written anew, with all of them."""
 MOST_SEARCHED = 10
 """Words of a search; further ones are not looked at."""
 
@@ -156,8 +158,9 @@ def _is(table: Table, meeting: MeetingId, identity: str) -> ColumnElement[bool]:
 
 
 def _names(names: list[str], name: str) -> dict[str, Any]:
+    """The first name and the newest ones: whoever changes names all day finds a meeting by a few of them."""
     if not names or names[-1] != name:
-        names = [*names, name]
+        names = [*names[:1], *names[1:][-(MOST_NAMES - 2) :], name]
     return {"names": names, "folded": folded("\n".join(dict.fromkeys(names)))}
 
 

@@ -185,6 +185,15 @@ async def test_a_deleted_meeting_keeps_nothing_more(store: SqlStore, anne: Track
 # --- people ------------------------------------------------------------------------------------------------
 
 
+async def test_of_somebody_who_changes_names_all_day_the_first_and_the_newest_are_found(
+    store: SqlStore, anne: TrackId
+) -> None:
+    for number in range(120):
+        await store.rename_participant(BUDGET.id, ANNE.id, f"Zoe{number}x")
+    for name, found in (("anne", True), ("zoe119x", True), ("zoe80x", True), ("zoe3x", False)):
+        assert bool(await store.meetings(query=name)) is found, name
+
+
 async def test_people_are_listed_as_they_came_under_their_latest_names(store: SqlStore) -> None:
     await store.add_participant(BUDGET.id, BILAL, ("en",))
     await store.add_participant(BUDGET.id, ANNE)
