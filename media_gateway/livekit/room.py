@@ -111,7 +111,7 @@ class LiveKitRoom:
             _guarded(self._arrived)(participant)
         # Fifty subscriptions take seconds, so those that may be speaking come first.
         found = [(publication, each) for each in there for publication in each.track_publications.values()]
-        for publication, participant in sorted(found, key=lambda pair: pair[0].muted):
+        for publication, participant in sorted(found, key=lambda pair: (_is_encrypted(pair[0]), pair[0].muted)):
             _guarded(self._published)(publication, participant)
         self._look_who_is_there()
 
@@ -209,8 +209,10 @@ class LiveKitRoom:
     def _published(self, publication: rtc.RemoteTrackPublication, told: rtc.RemoteParticipant) -> None:
         if publication.kind != rtc.TrackKind.KIND_AUDIO:
             return
-        if publication.encryption_type != rtc.EncryptionType.NONE:
-            self._part(Parting.ENCRYPTED)
+        if _is_encrypted(publication):
+            # Where others are heard, one who encrypts is not, and ends nobody's captions.
+            if not any(person.microphones for person in self._people.values()):
+                self._part(Parting.ENCRYPTED)
             return
         person = self._people.get(told.identity)
         if person is not None and publication.source == rtc.TrackSource.SOURCE_MICROPHONE:
@@ -354,6 +356,10 @@ def _guarded(take: Callable[..., None]) -> Callable[..., None]:
             _log.exception("room.broken")
 
     return guarded
+
+
+def _is_encrypted(publication: rtc.RemoteTrackPublication) -> bool:
+    return publication.encryption_type != rtc.EncryptionType.NONE
 
 
 def _languages(told: rtc.Participant) -> tuple[str, ...]:

@@ -175,6 +175,24 @@ async def test_an_encrypted_room_is_left_at_the_first_encrypted_sound(
         assert not stay.ears
 
 
+async def test_one_who_encrypts_among_others_who_do_not_is_not_heard_and_ends_nothing(
+    livekit: LiveKit, people: People, room: str
+) -> None:
+    bob = await people.join(room, "bob")
+    await bob.publish()
+    anne = await people.join(room, "anne", key=b"a key that only participants have")
+    async with staying(livekit, room) as stay:
+        await until(lambda: stay.ears)
+        await anne.publish()
+        await people.join(room, "carol")  # once she has arrived, whatever was published before has been told, too
+        await until(lambda: "carol" in stay.names)
+        assert stay.parting is None
+        assert len(stay.ears) == 1
+    async with staying(livekit, room) as stay:  # and so where both are there already
+        await until(lambda: stay.ears)
+        assert stay.parting is None
+
+
 # --- how it does not begin ---------------------------------------------------------------------------------------
 
 
