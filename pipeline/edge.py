@@ -76,6 +76,7 @@ class TrackEdge:
         # Unsent sound: bounded, since speech that is not believed is soon forgotten or sent.
         self._unsent: deque[AudioFrame | AudioLost] = deque()
         self._unjudged = 0  # how many of the newest of them the detector has not heard
+        self._foreheard: deque[float] = deque()  # what it said of blocks that are being cut
         self._cut_short = False  # speech stalled: the hole that follows is a loss
 
     @property
@@ -127,6 +128,8 @@ class TrackEdge:
         self._cut_short = False  # after a stall it went on where it stopped: the tap says that nothing was lost
         if self._filled == 0:
             self._position = run.start
+        if not self._gated:
+            self._hear_ahead(run.samples)
         taken = 0
         while taken < len(run.samples):
             count = min(self._block_samples - self._filled, len(run.samples) - taken)
@@ -135,6 +138,13 @@ class TrackEdge:
             taken += count
             if self._filled == self._block_samples:
                 self._complete(events)
+
+    def _hear_ahead(self, samples: Samples) -> None:
+        """All blocks that ``samples`` fill, at once: a third cheaper. Without a gate the detector hears each anyway."""
+        blocks = (self._filled + len(samples)) // self._block_samples
+        if blocks > 1:
+            sound = np.concatenate((self._block[: self._filled], samples))
+            self._foreheard.extend(self._detector.probabilities(sound[: blocks * self._block_samples]))
 
     def _complete(self, events: list[TrackEvent]) -> None:
         block, self._block = self._block, np.zeros(self._block_samples, np.int16)
@@ -172,8 +182,13 @@ class TrackEdge:
         """Lets the detector hear what it has not heard: this block, and the pre-roll when the gate has just opened."""
         unjudged = [piece for piece in list(self._unsent)[-self._unjudged :] if isinstance(piece, AudioFrame)]
         self._unjudged = 0
-        sound = np.concatenate([self._padded(frame.samples) for frame in unjudged])
-        for frame, probability in zip(unjudged, self._detector.probabilities(sound), strict=True):
+        if self._foreheard:
+            probabilities = [self._foreheard.popleft()]
+        else:
+            probabilities = self._detector.probabilities(
+                np.concatenate([self._padded(one.samples) for one in unjudged])
+            )
+        for frame, probability in zip(unjudged, probabilities, strict=True):
             self._attention.judged(probability)
             self._tell(self._endpointer.heard(probability, frame.start, frame.end), events)
 

@@ -17,7 +17,7 @@ class AttentionSettings:
     louder_db: how far above the noise a sound wakes it.
     """
 
-    boredom: float = 2.0
+    boredom: float = 5.0
     every: float = 0.75
     glance: float = 0.128
     likely: float = 0.3

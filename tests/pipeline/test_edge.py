@@ -299,6 +299,16 @@ def test_the_first_word_of_a_recording_without_lead_in_is_sent(silero: SileroMod
     assert spans(passed(frames_of(sound), TrackEdge(NAME, silero.detector())))
 
 
+def test_long_frames_are_judged_as_short_ones_where_there_is_no_gate(silero: SileroModel) -> None:
+    sound = np.concatenate([silence(1), heard("fr_pv_leopard.wav"), silence(1)])
+    ungated = EdgeSettings(gated=False)
+    short, long = (
+        passed(frames_of(sound, frame=length), TrackEdge(NAME, silero.detector(), ungated)) for length in (320, 16_000)
+    )
+    assert spans(long) == spans(short)
+    np.testing.assert_array_equal(joined(sounds(long)), joined(sounds(short)))
+
+
 def test_half_an_hour_of_silence_costs_seconds_and_sends_nothing(silero: SileroModel) -> None:
     edge = TrackEdge(NAME, silero.detector())
     minute = frames_of(silence(60), frame=640)
