@@ -79,7 +79,7 @@ def transcript_of(
         callers = engine.settings.callers
         with ThreadPoolExecutor(callers) as pool:
             while taken := list(islice(windows, _ROUND * callers)):
-                parts = pool.map(lambda part: recognize(part, engine.hear), _batches(taken, batch, callers))
+                parts = pool.map(lambda part: recognize(part, engine.hear), batches(taken, batch, callers))
                 heard.extend(piece for part in parts for piece in part)
                 if recording.duration:
                     progress(path.name, min(taken[-1][0].end / recording.duration, 0.99))
@@ -89,14 +89,18 @@ def transcript_of(
     return _transcript(track, path.name, heard)
 
 
-def _batches(
+def batches(
     windows: list[tuple[Window, Samples]], batch: int, callers: int
 ) -> Iterator[Sequence[tuple[Window, Samples]]]:
-    """Windows of about one length together, longest first, so that callers end together."""
+    """Windows of about one length together, longest first, as many batches for each caller: they end together."""
     ordered = sorted(windows, key=lambda item: item[0].end - item[0].start, reverse=True)
-    size = max(1, min(batch, -(-len(ordered) // callers)))
-    for begin in range(0, len(ordered), size):
-        yield ordered[begin : begin + size]
+    count = min(len(ordered), callers * -(-len(ordered) // (batch * callers)))
+    size, more = divmod(len(ordered), count)
+    begin = 0
+    for number in range(count):
+        end = begin + size + (number >= count - more)  # the short ones are more
+        yield ordered[begin:end]
+        begin = end
 
 
 def _transcript(track: Track, title: str, pieces: Sequence[Piece]) -> Transcript:

@@ -9,7 +9,9 @@ import pytest
 import webvtt
 
 from api.cli import main
+from api.transcribe import batches
 from media_gateway.recording import Recording
+from pipeline.domain import TrackId, UtteranceId, Window, WindowKind
 from pipeline.errors import RecognitionFailed, UnreadableMedia
 from tests.api.conftest import Greffier
 from tests.benchmarks.normalise import normalise
@@ -132,3 +134,17 @@ def test_a_recogniser_that_fails_is_told_of_and_leaves_no_file(
     said = greffier("transcribe", recorded(QUILTER), "--language", "en", "--out", tmp_path)
     assert (said.code, list(tmp_path.iterdir())) == (70, [])
     assert "out of memory" in said.error
+
+
+@pytest.mark.parametrize(
+    ("windows", "batch", "sizes"), [(13, 4, [3, 3, 3, 4]), (1, 4, [1]), (3, 1, [1, 1, 1]), (4, 8, [2, 2])]
+)
+def test_callers_are_given_as_many_batches_each_longest_first(windows: int, batch: int, sizes: list[int]) -> None:
+    lengths = [float(5 * number % 13 + 1) for number in range(windows)]
+    some = [
+        (Window(TrackId("a"), UtteranceId("a"), WindowKind.RECORD, 0.0, length, ("en",)), np.zeros(0, np.int16))
+        for length in lengths
+    ]
+    made = [[window.end for window, _ in part] for part in batches(some, batch, 2)]
+    assert [len(part) for part in made] == sizes
+    assert [length for part in made for length in part] == sorted(lengths, reverse=True)
