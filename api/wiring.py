@@ -24,7 +24,7 @@ from pipeline.store.audio import MeetingAudio, audio_key, meeting_prefix
 from pipeline.store.objects import FolderObjects
 from pipeline.store.spool import AudioSpool
 
-_OFFLINE_BATCH = 4
+_OFFLINE_BATCH = 2
 """Windows of a recording that go together where the calibration, which wants words soon, says fewer."""
 
 

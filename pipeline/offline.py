@@ -36,7 +36,7 @@ Hear = Callable[[Sequence[tuple[Window, Samples]]], Sequence[Hypothesis]]
 _LONGEST = 28.0
 _JOIN = 3.0
 _LEAD = 0.2
-_UNHEARD = 4.0
+_UNHEARD = 2.5
 """Speech without words at the end of a window, in seconds, that is asked for once more."""
 _SHORTEST_HALF = 6.0
 _SENTENCE_GAP = 1.5
@@ -124,7 +124,8 @@ def recognize(windows: Sequence[tuple[Window, Samples]], hear: Hear) -> list[Pie
     pieces: list[Piece] = []
     for (window, samples), heard in zip(windows, hear(windows), strict=True):
         pieces.append(Piece(heard.words, heard.language))
-        rest = _rest(window, samples, heard) if heard.cut else []
+        stopped_early = bool(heard.words)  # a window ends with speech, and Whisper may leave off after a timestamp
+        rest = _rest(window, samples, heard) if heard.cut or stopped_early else []
         if rest:
             pieces.extend(recognize(rest, hear))
     return pieces

@@ -1,6 +1,7 @@
 """A recording becomes long windows of joined speech; what the recogniser broke off is heard again, nothing twice."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -123,6 +124,14 @@ def test_what_was_broken_off_is_heard_again_from_there() -> None:
     assert text(recognize([window(0, 28)], hear)) == [word.text for word in SCRIPT[:28]]
     assert asked[0] == (0, 28)
     assert asked[1] == (9.9, 28)
+
+
+def test_where_words_stop_before_the_speech_does_the_rest_is_heard_again() -> None:
+    """Whisper leaves off after a timestamp, and says nothing of it."""
+    hear, asked = hearing(SCRIPT, lambda one: one.end - 8.0 if one.end - one.start > 20 else one.end)
+    silent_about_it = lambda windows: [replace(heard, cut=False) for heard in hear(windows)]  # noqa: E731
+    assert text(recognize([window(0, 28)], silent_about_it)) == [word.text for word in SCRIPT[:28]]
+    assert asked == [(0, 28), (19.9, 28)]
 
 
 def test_what_gave_next_to_nothing_is_heard_in_halves_and_nothing_twice() -> None:
