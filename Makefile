@@ -8,7 +8,6 @@ PACKAGES := pipeline api models media_gateway
 
 # `make test TESTS=tests/models` runs some tests only, without the coverage floor.
 TESTS ?=
-COVERAGE := $(if $(TESTS),,--cov --cov-report=term)
 
 .PHONY: help setup services run test lint format bench bench-sweep bench-peers constraints clean
 
@@ -25,7 +24,7 @@ run: setup ## start the server on this machine and say where its page is; Ctrl-C
 	@$(BIN)/greffier serve
 
 test: setup services ## run every test; the live core, record and exports keep 100 % branch coverage
-	@$(BIN)/python -m pytest $(COVERAGE) $(TESTS)
+	@.ci/tests $(TESTS)
 
 lint: setup ## check style, types and who imports whom
 	@$(BIN)/ruff check .
