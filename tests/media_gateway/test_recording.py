@@ -161,7 +161,7 @@ def test_damage_is_logged_without_the_name_of_the_file(tmp_path: Path, caplog: p
     path = damaged("fr_readalongs_ej.m4a", tmp_path / "anne.m4a")
     with caplog.at_level(logging.WARNING):
         read_recording(path)
-    (record,) = [record for record in caplog.records if record.name == "media_gateway.recording"]
+    (record,) = [record for record in caplog.records if record.name == "greffier.recording"]
     assert record.message == "recording.damaged"
     assert "anne" not in str(record.__dict__.values())
 
