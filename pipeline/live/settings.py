@@ -31,7 +31,7 @@ class LiveSettings:
     margin: float = 0.4
     doubt: float = 0.9
     sure: float = 0.5
-    stretch: float = 0.4
+    stretch: float = 1.5
     join: float = 1.5
     soft_utterance: float = 12.0
     hard_utterance: float = 24.0

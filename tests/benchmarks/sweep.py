@@ -49,7 +49,7 @@ def variants() -> list[Variant]:
     """The most telling first: a search that is stopped keeps what it has."""
     live = (
         ("margin", (0.2, 0.6)),
-        ("stretch", (0.0, 0.8)),
+        ("stretch", (0.4, 0.8)),
         ("window", (7.0, 14.0)),
         ("doubt", (0.6, 1.2)),
         ("step", (0.8,)),
