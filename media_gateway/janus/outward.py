@@ -67,6 +67,7 @@ class CaptionsFeed:
         """Returns when what was shown has arrived, or after a second."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_SECONDS):
+                # aiortc does not tell when the last message has gone.
                 while self._channel.readyState == "open" and seam.is_sending(self._connection):  # noqa: ASYNC110
                     await asyncio.sleep(_LOOK_SECONDS)
 

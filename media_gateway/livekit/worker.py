@@ -157,6 +157,7 @@ class AgentWorker:
             failures = 0 if self._registration is not None else min(failures + 1, 10)
             self._part(trouble)
             pause = min(_FIRST_PAUSE * 2**failures, _LONGEST_PAUSE)
+            # Chance keeps workers apart; nothing secret hangs on it.
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - so that gateways do not come all at once
 
     def _part(self, trouble: str) -> None:

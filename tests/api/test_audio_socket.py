@@ -41,7 +41,7 @@ async def closed(socket: Any) -> tuple[int, str]:
 
 async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110
+        while not condition():  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
 
 

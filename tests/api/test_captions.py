@@ -171,7 +171,7 @@ async def test_a_slow_reader_has_the_time_that_a_long_meeting_takes_it(
     await say(served, meeting, caption("x" * 8_000_000, final=False))
     with stuck_reader(served, f"/api/v1/meetings/{meeting}/{way}?token={served.token(meeting)}"):
         async with asyncio.timeout(20):
-            while not running.feed.readers:  # noqa: ASYNC110
+            while not running.feed.readers:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.01)
         for _ in range(10):
             running.feed.publish({"type": "notice", "meeting": meeting, "code": "paused"})
@@ -259,7 +259,7 @@ class TestServerSentEvents:
         monkeypatch.setattr(api.captions, "_SLOWEST", 10**9)
         with stuck_reader(served, f"/api/v1/meetings/{meeting}/captions.sse?token={served.token(meeting)}"):
             async with asyncio.timeout(20):
-                while not running.feed.readers:  # noqa: ASYNC110
+                while not running.feed.readers:  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(0.01)
                 while running.feed.readers:
                     running.feed.publish({"type": "notice", "meeting": meeting, "code": "x" * 100_000})

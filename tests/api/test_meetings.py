@@ -146,6 +146,6 @@ async def test_the_sample_plays_as_participants_once_at_a_time(served: Serving) 
     assert [each["name"] for each in names] == ["Éric", "Abbie", "Claire", "John"]
     await served.http.post(f"/api/v1/meetings/{meeting}/end")
     async with asyncio.timeout(5):
-        while running.tracks:  # noqa: ASYNC110
+        while running.tracks:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.05)
     assert (await served.http.post(f"/api/v1/meetings/{meeting}/sample")).status_code == 422

@@ -282,7 +282,7 @@ async def test_an_upload_that_breaks_off_leaves_nothing(serve: Serve) -> None:
             while not left(served):  # noqa: ASYNC110 - the disk tells nobody
                 await asyncio.sleep(0.01)
             writer.close()
-            while left(served):  # noqa: ASYNC110
+            while left(served):  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.01)
         assert (await served.client.get(RECORDINGS)).json() == {"recordings": []}
 

@@ -168,7 +168,7 @@ class Publisher:
         await self.connection.setLocalDescription(await self.connection.createOffer())
         answer = await asyncio.to_thread(_post, port, token, self.connection.localDescription.sdp)
         await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
-        while self.connection.connectionState != "connected":  # noqa: ASYNC110
+        while self.connection.connectionState != "connected":  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
         await transceiver.sender.stop()  # its loop is not needed
         self.ssrc = transceiver.sender._ssrc

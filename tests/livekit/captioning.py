@@ -191,7 +191,7 @@ async def is_gone(livekit: LiveKit, name: str, room: str) -> None:
 async def has_none(livekit: LiveKit, name: str, room: str) -> None:
     """Returns once no dispatch of ``name`` is listed."""
     async with asyncio.timeout(WAIT):
-        while await dispatches(livekit, name, room):  # noqa: ASYNC110
+        while await dispatches(livekit, name, room):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.02)
 
 

@@ -224,7 +224,7 @@ async def until(true: Callable[[], object], seconds: float = WAIT, what: object 
     """Waits for something that tells nobody; fails with ``what``, called where it can be, after ``seconds``."""
     try:
         async with asyncio.timeout(seconds):
-            while not true():  # noqa: ASYNC110
+            while not true():  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.01)
     except TimeoutError:
         raise AssertionError(what() if callable(what) else what or "it did not come") from None

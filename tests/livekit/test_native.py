@@ -35,7 +35,7 @@ def test_calls_of_the_sdk_have_time_to_return_once_after_it_has_ended() -> None:
 
 def test_an_event_that_fails_in_the_sdk_is_logged_without_what_it_told(caplog: pytest.LogCaptureFixture) -> None:
     native.outlive()
-    logging.error("error running user callback for %s: %s", "participant_connected", 'name: "Anne"')  # noqa: LOG015
+    logging.error("error running user callback for %s: %s", "participant_connected", 'name: "Anne"')  # noqa: LOG015 - as the SDK does
     assert caplog.messages == ["error running user callback for participant_connected"]
 
 

@@ -103,7 +103,7 @@ async def test_the_metadata_of_a_recording_is_written_where_the_settings_say(
         captions = await served.http.post(f"/api/v1/livekit/rooms/{room}/captions")
         await dispatch(livekit, room, "metadata-collector", "a-recording")
         async with asyncio.timeout(WAIT):
-            while (await served.house.store.linked_recording("a-recording")) != (room, captions.json()["meeting"]):  # noqa: ASYNC110
+            while (await served.house.store.linked_recording("a-recording")) != (room, captions.json()["meeting"]):  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.05)
         await present(served, captions.json()["meeting"], ("Anne", True))
     file = tmp_path / "objects" / "visio" / "metadata" / "a-recording-metadata.json"

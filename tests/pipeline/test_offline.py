@@ -129,7 +129,7 @@ def test_what_was_broken_off_is_heard_again_from_there() -> None:
 def test_where_words_stop_before_the_speech_does_the_rest_is_heard_again() -> None:
     """Whisper leaves off after a timestamp, and says nothing of it."""
     hear, asked = hearing(SCRIPT, lambda one: one.end - 8.0 if one.end - one.start > 20 else one.end)
-    silent_about_it = lambda windows: [replace(heard, cut=False) for heard in hear(windows)]  # noqa: E731
+    silent_about_it = lambda windows: [replace(heard, cut=False) for heard in hear(windows)]  # noqa: E731 - one line
     assert text(recognize([window(0, 28)], silent_about_it)) == [word.text for word in SCRIPT[:28]]
     assert asked == [(0, 28), (19.9, 28)]
 

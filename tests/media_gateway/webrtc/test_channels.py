@@ -17,7 +17,7 @@ class Channel:
     """Stands for a data channel whose page reads when the test says so."""
 
     readyState: str = "open"  # noqa: N815 - as aiortc names it
-    bufferedAmount: int = 0  # noqa: N815
+    bufferedAmount: int = 0  # noqa: N815 - as http.server calls them
     sent: list[str] = field(default_factory=list)
 
     def send(self, text: str) -> None:

@@ -98,7 +98,7 @@ def speech() -> Samples:
 
 async def until(condition: object, seconds: float = 10.0) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():  # type: ignore[operator]  # noqa: ASYNC110
+        while not condition():  # type: ignore[operator]  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
 
 
@@ -358,7 +358,7 @@ async def test_the_sender_is_told_what_was_lost(stage: Stage, speech: Samples) -
         return int(reports[0].packetsLost) if reports else 0
 
     async with asyncio.timeout(8.0):
-        while await lost() < 3:  # noqa: ASYNC110
+        while await lost() < 3:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.1)
 
 

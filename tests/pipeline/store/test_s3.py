@@ -69,7 +69,7 @@ def scripted(script: Scripted, certificate: Path | None = None) -> Iterator[Scri
             self.end_headers()
             self.wfile.write(script.body.encode())
 
-        do_PUT = do_GET = do_DELETE = answer  # noqa: N815
+        do_PUT = do_GET = do_DELETE = answer  # noqa: N815 - as http.server calls them
 
         def log_message(self, *_: object) -> None:
             pass
