@@ -107,8 +107,7 @@ def test_a_killed_server_comes_back_with_its_meetings_and_all_finals(greffier_se
         assert kept["id"] == final["utterance"]
         assert kept["texts"][-1]["text"] == str(final["committed"]).strip()  # type: ignore[index]
         assert http.put(f"/api/v1/meetings/{meeting}/pause").json()["paused"] is True
-    # Alone on a machine it takes 3 s or less; tests share theirs with others.
-    assert back < 5.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    assert back < 30.0  # 3 s alone on a machine, which `make bench` measures; tests share theirs with others
 
 
 def test_sigterm_keeps_what_was_just_said_and_the_next_start_shows_no_key(greffier_serve: Greffier) -> None:
