@@ -1,0 +1,1 @@
+"""Buses, leases and who is there, over Redis."""
