@@ -12,6 +12,8 @@
     ├── RecognitionFailed       the recogniser failed on a window
     │   └── RecognitionStalled  the recogniser did not answer in time
     ├── GatewayFailed           an SFU cannot be reached, or refuses
+    ├── BusFailed               Redis cannot be reached, or refuses: say which setting names it
+    ├── Superseded              another worker captions this meeting now: whatever is still to be written is its own
     └── StorageFailed           what is kept cannot be read or written: say which setting names it
         └── StorageFull         there is no room left to write
 
@@ -65,6 +67,14 @@ class RecognitionStalled(RecognitionFailed):
 
 class GatewayFailed(GreffierError):
     retryable = True
+
+
+class BusFailed(GreffierError):
+    retryable = True
+
+
+class Superseded(GreffierError):
+    pass
 
 
 class StorageFailed(GreffierError):
