@@ -1,0 +1,136 @@
+"""Live meetings that wait for a worker: each is an offer, a message on dramatiq's queue ``live``.
+
+``broker_at(url)`` is the one broker of a process. Any process sends: ``await Offers(broker).send(meeting)``. A worker
+takes: ``offers.serve(take, load)``, until ``pause``; one process serves one queue, since dramatiq wants one ``Worker``
+per process. Whoever made ``Offers`` closes it. A message holds a meeting's id and nothing else.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from enum import Enum
+
+import dramatiq
+import redis
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.errors import Retry
+from redis.backoff import NoBackoff
+from redis.retry import Retry as Again
+
+from pipeline.domain import MeetingId
+from pipeline.errors import BusFailed, GreffierError, InvalidSetting
+
+QUEUE = "live"
+_ACTOR = "caption_meeting"
+_LOOK = 50
+"""Milliseconds after which an idle worker asks for offers again: half of that is what an offer waits on average."""
+_THREADS = 8
+"""Offers that one worker looks into at once; it fetches no more than these, so that others find the rest."""
+_TOO_OLD = 60_000
+_LEAST_DELAY, _MOST_DELAY = 1_000, 10_000
+"""Milliseconds for which a full worker puts an offer back."""
+_DEAD_LETTERS = 3_600_000
+_PATIENCE = 5.0
+_STOP = 2_000
+
+
+class Verdict(Enum):
+    """What became of an offer: the meeting is captioned here; it is over, or captioned elsewhere; there is no room."""
+
+    TAKEN = "taken"
+    DROPPED = "dropped"
+    FULL = "full"
+
+
+Take = Callable[[MeetingId], Awaitable[Verdict]]
+
+
+def broker_at(url: str) -> RedisBroker:
+    """The broker of a process, without a connection yet. Raises ``InvalidSetting``."""
+    try:
+        client = redis.Redis.from_url(
+            url,
+            socket_timeout=_PATIENCE,
+            socket_connect_timeout=_PATIENCE,
+            retry=Again(NoBackoff(), 1),
+        )
+    except ValueError as error:
+        raise InvalidSetting(f"GREFFIER_REDIS_URL is no address of a Redis: {error}") from error
+    return RedisBroker(client=client, namespace="greffier:queues", dead_message_ttl=_DEAD_LETTERS)
+
+
+class Offers:
+    """What ``send`` sends, ``serve`` takes, in other processes too."""
+
+    def __init__(self, broker: dramatiq.Broker) -> None:
+        self._broker = broker
+        self._take: Take | None = None
+        self._load: Callable[[], float] = lambda: 0.0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._worker: dramatiq.Worker | None = None
+        self._actor = dramatiq.actor(
+            self._look_into,
+            actor_name=_ACTOR,
+            queue_name=QUEUE,
+            broker=broker,
+            max_age=_TOO_OLD,
+            max_retries=None,
+            retry_when=_may_retry,
+        )
+
+    async def send(self, meeting: MeetingId) -> None:
+        """Somebody is to caption ``meeting``. Raises ``BusFailed``."""
+        try:
+            await asyncio.to_thread(self._actor.send, meeting)
+        except redis.RedisError as error:
+            raise BusFailed(f"Redis does not take the offer of a meeting ({type(error).__name__})") from error
+
+    def serve(self, take: Take, load: Callable[[], float]) -> None:
+        """Takes offers from now on, on the running event loop, until ``pause``.
+
+        ``take`` decides, may be called for several meetings at once and may raise ``GreffierError``: then the offer
+        comes again. Where it says ``FULL``, the offer goes back for the longer, the higher ``load`` is (1 and more).
+        """
+        self._take, self._load, self._loop = take, load, asyncio.get_running_loop()
+        worker = self._worker = dramatiq.Worker(
+            self._broker, queues={QUEUE}, worker_threads=_THREADS, worker_timeout=_LOOK
+        )
+        worker.queue_prefetch = _THREADS
+        worker.start()
+
+    async def pause(self) -> None:
+        """Takes no offers any more; those that were fetched are back in the queue when it returns."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            try:
+                await asyncio.to_thread(worker.stop, _STOP)
+            except redis.RedisError:
+                return  # what was fetched is offered again by whoever wants captions
+
+    async def close(self) -> None:
+        await self.pause()
+        if isinstance(self._broker, RedisBroker):
+            await asyncio.to_thread(self._broker.client.close)
+
+    def _look_into(self, meeting: str) -> None:
+        """In a thread of dramatiq's."""
+        if self._take is None or self._loop is None:
+            raise Retry("nobody takes offers here", delay=_LEAST_DELAY)
+        looking = asyncio.run_coroutine_threadsafe(_awaited(self._take(MeetingId(meeting))), self._loop)
+        try:
+            verdict = looking.result()
+        except GreffierError as error:
+            raise Retry(type(error).__name__, delay=_LEAST_DELAY) from error
+        if verdict is Verdict.FULL:
+            raise Retry("full", delay=self._delay())
+
+    def _delay(self) -> int:
+        return round(min(max(self._load() ** 2 * _LEAST_DELAY, _LEAST_DELAY), _MOST_DELAY))
+
+
+async def _awaited(work: Awaitable[Verdict]) -> Verdict:
+    return await work
+
+
+def _may_retry(_: int, error: BaseException) -> bool:
+    """What nobody foresaw is not tried again: whoever wants captions makes a new offer."""
+    return isinstance(error, Retry)
