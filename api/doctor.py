@@ -25,7 +25,11 @@ from pipeline.errors import GreffierError, ModelUnavailable, NotFound
 CALIBRATION_FILE = "calibration.json"
 
 _NEEDED = ("av", "ctranslate2", "faster-whisper", "numpy", "onnxruntime", "soxr", "tokenizers", "webvtt-py")
-_EXTRAS = {"diarization": ("pyannote.audio", "torch"), "server": ("aiortc", "dramatiq", "fastapi", "redis", "uvicorn")}
+_EXTRAS = {
+    "diarization": ("pyannote.audio", "torch"),
+    "server": ("aiortc", "dramatiq", "fastapi", "redis", "structlog", "uvicorn"),
+    "traces": ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"),
+}
 _LEAST_PYTHON = (3, 11)
 _LEAST_MEMORY_GB = 2.0
 _LEAST_ROOM_GB = 1.0
