@@ -126,6 +126,20 @@ class MeetingStore(TranscriptStore, Protocol):
         """Keep each in place of what was kept of one of its participant that began when it did."""
 
 
+class OwnedMeetingStore(MeetingStore, Protocol):
+    """The ``MeetingStore`` of whoever captions the meeting. Where it claimed it, every call raises ``Superseded`` and
+    changes nothing once another has claimed it since."""
+
+    async def keep_end(self, ended_at: float) -> None:
+        """The meeting is over; ``ended_at`` is wall clock."""
+
+    async def keep_cut(self) -> None:
+        """A session of the meeting ended without being asked to."""
+
+    async def reserve_sequence(self, count: int) -> int:
+        """The first of ``count`` event numbers that are given only once."""
+
+
 class ObjectStore(Protocol):
     """Keeps files under keys such as ``meetings/<id>/audio/<track>.ogg``; ``InvalidInput`` for a key that is none."""
 
@@ -256,7 +270,8 @@ class Numbers(Protocol):
 class Transcripts(Protocol):
     """The transcripts of all meetings."""
 
-    def for_meeting(self, meeting: MeetingId) -> MeetingStore: ...
+    def for_meeting(self, meeting: MeetingId, fence: int | None = None) -> OwnedMeetingStore:
+        """Under a ``fence`` that ``Ownership.claim`` gave, or for the one process there is."""
 
     async def finals(self, meeting: MeetingId) -> list[Caption]: ...
 
@@ -273,7 +288,22 @@ class Recovery(Protocol):
         """
 
 
-class KeptMeetings(Meetings, MeetingList, Participants, Presences, Tracks, Numbers, Transcripts, Recovery, Protocol):
+class Ownership(Protocol):
+    """Meetings whose sessions go from one process to another. Raises ``NotFound``."""
+
+    async def claim(self, meeting: MeetingId) -> int:
+        """A fence: whatever is written under one claimed before is refused from now on."""
+
+    async def open_captions(self, meeting: MeetingId) -> list[Caption]:
+        """The committed words of utterances that have no final."""
+
+    async def unrecorded(self, meeting: MeetingId, since: float) -> list[Caption]:
+        """The finals without record text whose words end after ``since``, in the order in which they were spoken."""
+
+
+class KeptMeetings(
+    Meetings, MeetingList, Participants, Presences, Tracks, Numbers, Transcripts, Recovery, Ownership, Protocol
+):
     """All that running meetings need of the store."""
 
 

@@ -25,19 +25,24 @@ from pipeline.store.rows import (
     record_row,
 )
 
+_LONGEST = 60.0
+"""No utterance that a record text can be asked for is longer (pipeline/live/record_windows)."""
 
-def keep_final(connection: Connection, meeting: MeetingId, caption: Caption) -> None:
+
+def keep_final(connection: Connection, meeting: MeetingId, caption: Caption, fence: int | None = None) -> None:
     """Once per utterance: the key of the table is the judge. Nothing of the utterance is unfinished any more."""
-    hold(connection, meeting)
+    hold(connection, meeting, fence)
     insert_new(connection, tables.finals, final_row(meeting, caption))
     table = tables.unfinished
     of_utterance = and_(table.c.meeting == meeting, table.c.utterance == caption.utterance)
     connection.execute(table.delete().where(of_utterance))
 
 
-def keep_open(connection: Connection, meeting: MeetingId, captions: Sequence[Caption]) -> None:
+def keep_open(
+    connection: Connection, meeting: MeetingId, captions: Sequence[Caption], fence: int | None = None
+) -> None:
     """In place of what was kept of each utterance; not where the final is there already."""
-    hold(connection, meeting)
+    hold(connection, meeting, fence)
     table = tables.finals
     given = [caption.utterance for caption in captions]
     closed = select(table.c.utterance).where(table.c.meeting == meeting, table.c.utterance.in_(given))
@@ -47,23 +52,25 @@ def keep_open(connection: Connection, meeting: MeetingId, captions: Sequence[Cap
             put(connection, tables.unfinished, open_row(meeting, caption))
 
 
-def keep_record(connection: Connection, meeting: MeetingId, record: RecordText) -> None:
-    hold(connection, meeting)
+def keep_record(connection: Connection, meeting: MeetingId, record: RecordText, fence: int | None = None) -> None:
+    hold(connection, meeting, fence)
     connection.execute(tables.records.insert().values(record_row(meeting, record)))
 
 
-def keep_gap(connection: Connection, meeting: MeetingId, gap: Gap) -> None:
-    hold(connection, meeting)
+def keep_gap(connection: Connection, meeting: MeetingId, gap: Gap, fence: int | None = None) -> None:
+    hold(connection, meeting, fence)
     connection.execute(tables.gaps.insert().values(gap_row(meeting, gap)))
 
 
-def keep_pause(connection: Connection, meeting: MeetingId, pause: Pause) -> None:
-    hold(connection, meeting)
+def keep_pause(connection: Connection, meeting: MeetingId, pause: Pause, fence: int | None = None) -> None:
+    hold(connection, meeting, fence)
     put(connection, tables.pauses, {"meeting": meeting, "start": pause.start, "end": pause.end})
 
 
-def keep_presences(connection: Connection, meeting: MeetingId, presences: Sequence[Presence]) -> None:
-    hold(connection, meeting)
+def keep_presences(
+    connection: Connection, meeting: MeetingId, presences: Sequence[Presence], fence: int | None = None
+) -> None:
+    hold(connection, meeting, fence)
     for presence in presences:
         put(connection, tables.presences, presence_row(meeting, presence))
 
@@ -86,6 +93,27 @@ def finals(connection: Connection, meeting: MeetingId) -> list[Caption]:
     table = tables.finals
     wanted = select(table).where(table.c.meeting == meeting).order_by(table.c.start, table.c.utterance)
     return [caption_of(row, final=True) for row in connection.execute(wanted)]
+
+
+def open_captions(connection: Connection, meeting: MeetingId) -> list[Caption]:
+    """What was kept of utterances of the meeting that have no final."""
+    table = tables.unfinished
+    wanted = select(table).where(table.c.meeting == meeting).order_by(table.c.utterance)
+    return [caption_of(row, final=False) for row in connection.execute(wanted)]
+
+
+def unrecorded(connection: Connection, meeting: MeetingId, since: float) -> list[Caption]:
+    """The finals without record text whose words end after ``since``, by the start of their first word."""
+    table = tables.finals
+    recent = select(table).where(table.c.meeting == meeting, table.c.start > since - _LONGEST)
+    joined = connection.execute(select(tables.records.c.utterances).where(tables.records.c.meeting == meeting))
+    recorded = {utterance for utterances in joined.scalars() for utterance in utterances}
+    late = [
+        caption_of(row, final=True)
+        for row in connection.execute(recent.order_by(table.c.start, table.c.utterance))
+        if row.utterance not in recorded
+    ]
+    return [final for final in late if final.words and final.words[-1].end > since]
 
 
 def unfinished(connection: Connection) -> dict[MeetingId, list[Caption]]:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, or_, select
 
 from pipeline.domain import Meeting, MeetingId, Participant, ParticipantId, TrackId
-from pipeline.errors import InvalidInput, NotFound
+from pipeline.errors import InvalidInput, NotFound, Superseded
 from pipeline.store import tables
 from pipeline.store.database import insert_new
 from pipeline.store.rows import folded, meeting_of, meeting_row, participant_of
@@ -29,11 +29,37 @@ def meeting_named(connection: Connection, meeting: MeetingId) -> Meeting:
     return meeting_of(row)
 
 
-def hold(connection: Connection, meeting: MeetingId) -> None:
-    """Nobody else writes to the meeting until this transaction ends, whatever the process. Raises ``NotFound``."""
-    held = select(tables.meetings.c.id).where(tables.meetings.c.id == meeting).with_for_update(key_share=True)
-    if connection.execute(held).one_or_none() is None:
+def hold(connection: Connection, meeting: MeetingId, fence: int | None = None) -> None:
+    """Nobody else writes to the meeting until this transaction ends, whatever the process. Raises ``NotFound``.
+
+    ``fence`` is the claim under which the caller writes, where it has one; raises ``Superseded`` when it is not the
+    newest. Whoever claims the meeting waits for this transaction, or this one for the claim: it cannot come between.
+    """
+    table = tables.meetings
+    newest = connection.execute(select(table.c.fence).where(table.c.id == meeting).with_for_update(key_share=True))
+    held = newest.scalar_one_or_none()
+    if held is None:
         raise no_meeting(meeting)
+    if fence is not None and fence != held:
+        raise Superseded(f"meeting {meeting} was claimed by another worker")
+
+
+def claim(connection: Connection, meeting: MeetingId) -> int:
+    """The number of a new claim: from now on whatever is written under an older one is refused."""
+    hold(connection, meeting)
+    table = tables.meetings
+    connection.execute(table.update().where(table.c.id == meeting).values(fence=table.c.fence + 1))
+    return int(connection.execute(select(table.c.fence).where(table.c.id == meeting)).scalar_one())
+
+
+def keep_end(connection: Connection, meeting: MeetingId, ended_at: float, fence: int | None = None) -> None:
+    hold(connection, meeting, fence)
+    connection.execute(tables.meetings.update().where(tables.meetings.c.id == meeting).values(ended_at=ended_at))
+
+
+def keep_cut(connection: Connection, meeting: MeetingId, fence: int | None = None) -> None:
+    hold(connection, meeting, fence)
+    connection.execute(tables.meetings.update().where(tables.meetings.c.id == meeting).values(cut=True))
 
 
 def no_meeting(meeting: MeetingId) -> NotFound:
@@ -75,10 +101,10 @@ def delete_meeting(connection: Connection, meeting: MeetingId) -> None:
     connection.execute(tables.recordings.delete().where(tables.recordings.c.meeting == meeting))
 
 
-def reserve_sequence(connection: Connection, meeting: MeetingId, count: int) -> int:
+def reserve_sequence(connection: Connection, meeting: MeetingId, count: int, fence: int | None = None) -> int:
     """The first of ``count`` numbers that nobody else gets; 1 at first."""
     table = tables.meetings
-    hold(connection, meeting)
+    hold(connection, meeting, fence)
     first = connection.execute(select(table.c.sequence).where(table.c.id == meeting)).scalar_one()
     connection.execute(table.update().where(table.c.id == meeting).values(sequence=first + count))
     return int(first)

@@ -33,6 +33,7 @@ from pipeline.store.meanings import CONNECTIONS
 from pipeline.store.writer import Writer
 
 Given = ParamSpec("Given")
+Kept = TypeVar("Kept")
 Result = TypeVar("Result")
 Statement = Callable[Concatenate[Connection, Given], Result]
 
@@ -97,6 +98,10 @@ class SqlStore:
         """The first of ``count`` event numbers that are given only once; they begin at 1."""
         return await self._write(meetings.reserve_sequence, meeting, count)
 
+    async def claim(self, meeting: MeetingId) -> int:
+        """A fence for ``for_meeting``: whatever is written under one claimed before is refused from now on."""
+        return await self._write(meetings.claim, meeting)
+
     # people and their tracks
 
     async def add_participant(
@@ -154,13 +159,21 @@ class SqlStore:
 
     # what was said
 
-    def for_meeting(self, meeting: MeetingId) -> "MeetingShelf":
-        """The ``MeetingStore`` of one meeting."""
-        return MeetingShelf(self, meeting)
+    def for_meeting(self, meeting: MeetingId, fence: int | None = None) -> "MeetingShelf":
+        """The ``OwnedMeetingStore`` of one meeting, for whoever claimed it with ``fence``, where anybody did."""
+        return MeetingShelf(self, meeting, fence)
 
     async def finals(self, meeting: MeetingId) -> list[Caption]:
         """In the order in which they were spoken."""
         return await self._read(spoken.finals, meeting)
+
+    async def open_captions(self, meeting: MeetingId) -> list[Caption]:
+        """What was kept of utterances that have no final."""
+        return await self._read(spoken.open_captions, meeting)
+
+    async def unrecorded(self, meeting: MeetingId, since: float) -> list[Caption]:
+        """The finals without record text whose words end after ``since``, in the order in which they were spoken."""
+        return await self._read(spoken.unrecorded, meeting, since)
 
     async def pauses(self, meeting: MeetingId) -> list[Pause]:
         return await self._read(spoken.pauses, meeting)
@@ -244,10 +257,14 @@ class SqlStore:
 
 @dataclass(frozen=True, slots=True)
 class MeetingShelf:
-    """A ``MeetingStore`` in a ``SqlStore``. Raises ``NotFound`` once the meeting is deleted."""
+    """An ``OwnedMeetingStore`` in a ``SqlStore``. Raises ``NotFound`` once the meeting is deleted.
+
+    With a ``fence``, every write raises ``Superseded`` and changes nothing once somebody has claimed the meeting since.
+    """
 
     store: SqlStore
     meeting: MeetingId
+    fence: int | None = None
 
     async def keep_final(self, caption: Caption) -> None:
         await self._keep(spoken.keep_final, caption)
@@ -267,5 +284,14 @@ class MeetingShelf:
     async def keep_presences(self, presences: Sequence[Presence]) -> None:
         await self._keep(spoken.keep_presences, tuple(presences))
 
-    async def _keep(self, statement: Callable[[Connection, MeetingId, Result], None], kept: Result) -> None:
-        await self.store._write(statement, self.meeting, kept)
+    async def keep_end(self, ended_at: float) -> None:
+        await self._keep(meetings.keep_end, ended_at)
+
+    async def keep_cut(self) -> None:
+        await self.store._write(meetings.keep_cut, self.meeting, self.fence)
+
+    async def reserve_sequence(self, count: int) -> int:
+        return await self._keep(meetings.reserve_sequence, count)
+
+    async def _keep(self, statement: Callable[[Connection, MeetingId, Kept, int | None], Result], kept: Kept) -> Result:
+        return await self.store._write(statement, self.meeting, kept, self.fence)

@@ -57,6 +57,7 @@ meetings = Table(
     Column("cut", Boolean, nullable=False),
     Column("sequence", Integer, nullable=False, server_default="1"),
     Column("folded", Text, nullable=False),
+    Column("fence", BigInteger, nullable=False, server_default="0"),
     Index("meetings_by_creation", "created_at"),
 )
 
