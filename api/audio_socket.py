@@ -24,7 +24,7 @@ from api.house import house_of
 from media_gateway.websocket import LONGEST_MESSAGE, Hello, SocketTap, read_hello
 from pipeline.domain import MeetingId, Participant, TrackId
 from pipeline.errors import GreffierError, InvalidInput, NotFound
-from pipeline.running import RunningMeeting
+from pipeline.running import LiveMeeting
 
 router = APIRouter(prefix="/api/v1/meetings/{meeting}", tags=["sound"])
 _log = logging.getLogger("greffier.api")
@@ -94,7 +94,7 @@ async def _hello(websocket: WebSocket) -> Hello:
 
 async def _publish(
     websocket: WebSocket, meeting: MeetingId, hello: Hello
-) -> tuple[RunningMeeting, SocketTap, "asyncio.Task[None]", TrackId]:
+) -> tuple[LiveMeeting, SocketTap, "asyncio.Task[None]", TrackId]:
     house = house_of(websocket)
     try:
         grant = house.access.judge_token(hello.token, Need.PUBLISH, meeting)

@@ -24,7 +24,7 @@ from pipeline.domain import Caption, MeetingId
 from pipeline.export.event import Event, Reading, caption_event
 from pipeline.export.formats import FORMATS
 from pipeline.export.live_cues import HEADER, GrowingDocument
-from pipeline.running import RunningMeeting
+from pipeline.running import LiveMeeting
 
 router = APIRouter(prefix="/api/v1/meetings/{meeting}", tags=["captions"], dependencies=[needs(Need.READ)])
 
@@ -103,7 +103,7 @@ async def socket(websocket: WebSocket, meeting: str, after: int | None = None) -
         await asyncio.gather(sending, listening, return_exceptions=True)
 
 
-async def _send(websocket: WebSocket, running: RunningMeeting, after: int | None) -> None:
+async def _send(websocket: WebSocket, running: LiveMeeting, after: int | None) -> None:
     """Runs until the feed ends, which closes the socket, or the reader takes nothing any more."""
     snapshot = _snapshot(running, after)
     newest = running.feed.newest
@@ -152,7 +152,7 @@ async def events(
     return PatientResponse(stream, "text/event-stream")
 
 
-async def _stream(running: RunningMeeting, after: int | None) -> AsyncGenerator[str, None]:
+async def _stream(running: LiveMeeting, after: int | None) -> AsyncGenerator[str, None]:
     snapshot = _snapshot(running, after)
     newest = running.feed.newest
     yield f"retry: {_RETRY_MS}\n{_sse(snapshot, newest)}"
@@ -199,7 +199,7 @@ async def webvtt(request: Request, meeting: str) -> Response:
     return Response(text, media_type="text/vtt")
 
 
-async def _growing(running: RunningMeeting) -> AsyncGenerator[str, None]:
+async def _growing(running: LiveMeeting) -> AsyncGenerator[str, None]:
     yield HEADER
     document = GrowingDocument()
     async with aclosing(running.feed.read(None)) as batches:
@@ -210,7 +210,7 @@ async def _growing(running: RunningMeeting) -> AsyncGenerator[str, None]:
                 await asyncio.sleep(0)  # hours of history take seconds, and others are served between
 
 
-def _snapshot(running: RunningMeeting, after: int | None) -> str:
+def _snapshot(running: LiveMeeting, after: int | None) -> str:
     """The snapshot as JSON, of texts that are written already: a thousand readers may come back at once."""
     captions = (each.text for each in running.feed.history(after) if each.event["type"] == "caption")
     head = running.snapshot(running.feed.newest) | {"events": []}
@@ -221,7 +221,7 @@ async def _once(text: str) -> AsyncGenerator[str, None]:
     yield text
 
 
-async def _running(house: House, meeting: MeetingId) -> RunningMeeting | None:
+async def _running(house: House, meeting: MeetingId) -> LiveMeeting | None:
     """The running meeting, which a reader starts too; None when it is over. Raises ``NotFound``."""
     if found := house.meetings.running(meeting):
         return found

@@ -10,11 +10,12 @@ from api.settings import IceServer, JanusSettings, LiveKitSettings, S3Settings
 from media_gateway.captioned_rooms import CaptionedRooms
 from media_gateway.sfu import SfuGateway
 from pipeline.ports import Leases, ObjectStore, SpeechDetector
-from pipeline.running import RunningMeetings
+from pipeline.running import LiveMeetings
 from pipeline.store.sql import SqlStore
 
 if TYPE_CHECKING:
     from media_gateway.livekit.metadata import MetadataCollector
+    from pipeline.store.s3 import S3Objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Surroundings:
     """
 
     house: str
-    meetings: RunningMeetings
+    meetings: LiveMeetings
     store: SqlStore
     objects: ObjectStore
     leases: Leases
@@ -50,11 +51,19 @@ class _Collecting:
         await self.collector.close()
 
 
-def open_s3(settings: S3Settings) -> ObjectStore:
+def open_s3(settings: S3Settings) -> "S3Objects":
     """Nothing is asked of S3 before the first file."""
     from pipeline.store.s3 import S3Objects
 
-    return S3Objects(settings.endpoint, settings.bucket, settings.key, settings.secret, settings.region)
+    return S3Objects(
+        settings.endpoint,
+        settings.bucket,
+        settings.key,
+        settings.secret,
+        settings.region,
+        path_style=settings.path_style,
+        public_url=settings.public_url,
+    )
 
 
 def open_livekit(settings: LiveKitSettings, around: Surroundings) -> Sfu:

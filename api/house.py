@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from media_gateway.captioned_rooms import CaptionedRooms
     from media_gateway.webrtc import WhipPeers
     from pipeline.jobs import RecordingJobs
-    from pipeline.running import RunningMeetings
+    from pipeline.running import LiveMeetings
     from pipeline.store.objects import FolderObjects
     from pipeline.store.sql import SqlStore
     from pipeline.store.uploads import Uploads
@@ -60,7 +60,7 @@ class House:
     store: SqlStore
     objects: FolderObjects
     uploads: Uploads
-    meetings: RunningMeetings
+    meetings: LiveMeetings
     access: Access
     metrics: Metrics
     peers: WhipPeers

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response, status
 
 from api.access import Need, needs
-from api.house import House, house_of
+from api.house import house_of
 from api.shapes import Glossary, LanguageSet, MeetingList, MeetingShape, NewMeeting, SampleShape, meeting_shape
 from pipeline.domain import Meeting, MeetingId
 
@@ -46,13 +46,16 @@ async def find(
     house = house_of(request)
     found = await house.store.meetings(q, before, limit)
     following = found[-1].created_at if len(found) == limit else None
-    return MeetingList(meetings=[_shape(house, meeting) for meeting in found], next=following)
+    paused = await house.meetings.paused(found)
+    shapes = [meeting_shape(meeting, paused=meeting.id in paused) for meeting in found]
+    return MeetingList(meetings=shapes, next=following)
 
 
 @router.get("/{meeting}", dependencies=[needs(Need.READ)], summary="Show a meeting")
 async def show(request: Request, meeting: str) -> MeetingShape:
     house = house_of(request)
-    return _shape(house, await house.store.meeting(MeetingId(meeting)))
+    kept = await house.store.meeting(MeetingId(meeting))
+    return meeting_shape(kept, paused=kept.id in await house.meetings.paused([kept]))
 
 
 @router.post("/{meeting}/end", dependencies=[manage], summary="End a meeting")
@@ -87,8 +90,8 @@ async def put_glossary(request: Request, meeting: str, wanted: Glossary) -> Glos
     terms = tuple(wanted.terms)
     kept = await house.store.meeting(MeetingId(meeting))
     await house.store.update_meeting(replace(kept, glossary=terms))
-    if running := house.meetings.running(MeetingId(meeting)):
-        running.set_glossary(terms)
+    if running := await house.meetings.find(MeetingId(meeting)):
+        await running.set_glossary(terms)
     return wanted
 
 
@@ -107,8 +110,8 @@ async def put_languages(request: Request, meeting: str, wanted: LanguageSet) -> 
     house.check_languages(codes)
     kept = await house.store.meeting(MeetingId(meeting))
     await house.store.update_meeting(replace(kept, languages=codes))
-    if running := house.meetings.running(MeetingId(meeting)):
-        running.set_languages(codes)
+    if running := await house.meetings.find(MeetingId(meeting)):
+        await running.set_languages(codes)
     return wanted
 
 
@@ -142,8 +145,3 @@ async def sample(request: Request, meeting: str) -> SampleShape:
 
 def new_id(length: int) -> MeetingId:
     return MeetingId("".join(secrets.choice(_LETTERS) for _ in range(length)))
-
-
-def _shape(house: House, meeting: Meeting) -> MeetingShape:
-    running = house.meetings.running(meeting.id)
-    return meeting_shape(meeting, paused=running is not None and meeting.ended_at is None and not running.listening)

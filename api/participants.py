@@ -88,13 +88,13 @@ async def change(request: Request, meeting: str, participant: str, wanted: Chang
     """A new name counts for what is said from now on; what is left out stays as it is."""
     house, identity, who = house_of(request), MeetingId(meeting), ParticipantId(participant)
     known = await _participant(house, identity, who)
-    running = house.meetings.running(identity)
+    running = await house.meetings.find(identity)
     if wanted.languages is not None:
         codes = tuple(wanted.languages)
         house.check_languages(codes)
         await house.store.add_participant(identity, known, codes)
         if running is not None:
-            running.set_languages(codes, who)
+            await running.set_languages(codes, who)
     if wanted.name is not None:
         await _rename(house, identity, who, wanted.name)
     return ParticipantShape(participant=who, name=wanted.name or known.name)
@@ -123,7 +123,7 @@ async def _add(house: House, meeting: MeetingId, participant: Participant, langu
 
 
 async def _rename(house: House, meeting: MeetingId, participant: ParticipantId, name: str) -> None:
-    running = house.meetings.running(meeting)
+    running = await house.meetings.find(meeting)
     if running is not None:
         await running.rename(participant, name)
     else:

@@ -24,7 +24,7 @@ class Running(Protocol):
 
 
 class RunningOnes(Protocol):
-    def running(self, meeting: MeetingId) -> Running | None: ...
+    async def find(self, meeting: MeetingId) -> Running | None: ...
 
 
 class Store(Protocol):
@@ -66,7 +66,7 @@ class Playback:
     async def catch_up(self) -> None:
         """Takes what is new; then ``listed`` says how many segments there are. Raises ``NotFound`` once deleted."""
         async with self._busy:
-            running = self._meetings.running(self.meeting.id)
+            running = await self._meetings.find(self.meeting.id)
             if running is not None and running is not self._running:
                 self._running, self._cursor = running, None
             if self._running is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from media_gateway.files import FileTap, Recording
 from pipeline.domain import MeetingId, Participant, ParticipantId, Track
 from pipeline.errors import GreffierError, NotFound
-from pipeline.running import RunningMeeting
+from pipeline.running import LiveMeeting
 
 _log = logging.getLogger("greffier.sample")
 
@@ -55,7 +55,7 @@ class Sample:
 
     _playing: dict[MeetingId, "asyncio.Task[None]"] = field(default_factory=dict)
 
-    async def play(self, meeting: RunningMeeting) -> Script:
+    async def play(self, meeting: LiveMeeting) -> Script:
         """Sets the voices going and returns at once. Raises ``NotFound`` where there is no sample."""
         script = await asyncio.to_thread(read_script)
         name = meeting.meeting.id
@@ -71,7 +71,7 @@ class Sample:
         await asyncio.gather(*playing, return_exceptions=True)
 
     @staticmethod
-    async def _play(meeting: RunningMeeting, script: Script) -> None:
+    async def _play(meeting: LiveMeeting, script: Script) -> None:
         began = meeting.now()
         try:
             taps = [await _joined(meeting, number, voice, began) for number, voice in enumerate(script.voices, 1)]
@@ -82,7 +82,7 @@ class Sample:
             _log.info("sample.stopped", extra={"errors": [type(each).__name__ for each in failures.exceptions]})
 
 
-async def _joined(meeting: RunningMeeting, number: int, voice: SampleVoice, began: float) -> tuple[FileTap, Track]:
+async def _joined(meeting: LiveMeeting, number: int, voice: SampleVoice, began: float) -> tuple[FileTap, Track]:
     participant = Participant(ParticipantId(f"sample-{number}"), voice.name)
     track = await meeting.join(participant, (voice.language,))
     return FileTap(voice.path, track, meeting, start=began + voice.start), track

@@ -24,7 +24,7 @@ from pipeline.domain import Participant, ParticipantId, TrackEvent
 from pipeline.errors import GreffierError, InvalidInput, NotFound
 from pipeline.export.event import seconds
 from pipeline.ports import AudioSource
-from pipeline.running import RunningMeeting
+from pipeline.running import LiveMeeting
 
 _log = logging.getLogger("greffier.room")
 
@@ -48,7 +48,7 @@ class _Person:
 
     participant: Participant
     languages: tuple[str, ...]
-    entered: RunningMeeting | None = None
+    entered: LiveMeeting | None = None
 
 
 @dataclass(slots=True)
@@ -66,18 +66,18 @@ class _Heard:
 
 @dataclass(slots=True, eq=False)
 class CaptionedRoom:
-    """``running`` gives the session of the meeting, a new one where the last one broke, as ``RunningMeetings.of`` does.
+    """``running`` gives the session of the meeting, a new one where the last one broke, as ``LiveMeetings.of`` does.
 
     ``shown`` and ``names`` (what the room called its participants last) go on over stays. ``group`` waits for the last
     words of those who left.
     """
 
-    running: Callable[[], Awaitable[RunningMeeting]]
+    running: Callable[[], Awaitable[LiveMeeting]]
     room: SfuRoom
     shown: Shown
     names: dict[ParticipantId, str]
     group: asyncio.TaskGroup
-    _session: RunningMeeting | None = None
+    _session: LiveMeeting | None = None
     _people: dict[ParticipantId, _Person] = field(default_factory=dict)
     _changes: dict[ParticipantId, Changed] = field(default_factory=dict)  # the newest of each that is still to be told
     _changing: asyncio.Event = field(default_factory=asyncio.Event)
@@ -117,7 +117,7 @@ class CaptionedRoom:
             session = self._session or await self.running()
             at = seconds(session.now())
             told = {"type": "notice", "meeting": session.meeting.id, "sent_at": at, "code": "encrypted", "at": at}
-            session.feed.publish(dict(told))
+            await session.tell("encrypted")
             async with asyncio.timeout(_LEAVING):
                 await self.room.show(dict(told))
         except (GreffierError, TimeoutError) as failure:
@@ -165,7 +165,7 @@ class CaptionedRoom:
         self._turned.set()
         self._turned = asyncio.Event()
 
-    async def _live(self) -> RunningMeeting | None:
+    async def _live(self) -> LiveMeeting | None:
         """The session as soon as there is one; None when the stay is over."""
         while not self._over:
             if self._session is not None and not self._session.over:
@@ -228,7 +228,7 @@ class CaptionedRoom:
         if person.languages != languages:
             person.languages = languages
             if session is not None and not session.over:
-                _declare(session, person)
+                await _declare(session, person)
         await self._enter(person)
         if person.entered is not None:
             await self._call(person.entered, person.participant)
@@ -244,7 +244,7 @@ class CaptionedRoom:
             person.entered = session
             await self._call(session, person.participant)
 
-    async def _call(self, session: RunningMeeting, participant: Participant) -> None:
+    async def _call(self, session: LiveMeeting, participant: Participant) -> None:
         """A name that changed in the room, while they were here or away, changes in the meeting."""
         former = self.names.get(participant.id, participant.name)
         if former != participant.name:
@@ -270,7 +270,7 @@ class CaptionedRoom:
                 failures += 1
 
 
-async def _heard_out(session: RunningMeeting, person: _Person, tap: TrackTap) -> bool:
+async def _heard_out(session: LiveMeeting, person: _Person, tap: TrackTap) -> bool:
     """Whether the sound of ``tap`` was taken until it ended by itself."""
     try:
         track = await _admit(session, person, session.join)
@@ -283,7 +283,7 @@ async def _heard_out(session: RunningMeeting, person: _Person, tap: TrackTap) ->
 
 
 async def _admit(
-    session: RunningMeeting,
+    session: LiveMeeting,
     person: _Person,
     admit: Callable[[Participant, tuple[str, ...]], Awaitable[Admitted]],
 ) -> Admitted:
@@ -297,9 +297,9 @@ async def _admit(
     return await admit(person.participant, ())
 
 
-def _declare(session: RunningMeeting, person: _Person) -> None:
+async def _declare(session: LiveMeeting, person: _Person) -> None:
     try:
-        session.set_languages(person.languages, person.participant.id)
+        await session.set_languages(person.languages, person.participant.id)
     except InvalidInput:
         _log.warning("languages.unknown")
 

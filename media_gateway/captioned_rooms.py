@@ -14,7 +14,7 @@ from media_gateway.shown import Shown
 from pipeline.domain import Meeting, MeetingId, ParticipantId
 from pipeline.errors import GatewayFailed, GreffierError, InvalidInput, NotFound
 from pipeline.ports import Leases, RoomMeetings
-from pipeline.running import RunningMeeting, RunningMeetings
+from pipeline.running import LiveMeeting, LiveMeetings
 
 _log = logging.getLogger("greffier.room")
 
@@ -85,7 +85,7 @@ class CaptionedRooms:
     """
 
     gateway: SfuGateway
-    meetings: RunningMeetings
+    meetings: LiveMeetings
     store: RoomMeetings
     leases: Leases
     new_id: Callable[[], MeetingId]
@@ -103,7 +103,7 @@ class CaptionedRooms:
         there, ``GatewayFailed`` when it cannot be joined now, ``InvalidInput`` for a language that the model does not
         know, and what the store raises.
         """
-        self.meetings.equipment.check_languages(languages)
+        self.meetings.check_languages(languages)
         while True:
             if self._closed:
                 raise GatewayFailed("the server is shutting down: try again in a moment")
@@ -234,7 +234,7 @@ class CaptionedRooms:
         _log.info("room.joined", extra={"provider": self.gateway.provider, "meeting": meeting})
         return meeting, room
 
-    async def _meeting_of(self, one: _Captioning) -> RunningMeeting:
+    async def _meeting_of(self, one: _Captioning) -> LiveMeeting:
         """The room's open meeting, else a new one."""
         provider = self.gateway.provider
         for _ in range(2):
@@ -250,11 +250,11 @@ class CaptionedRooms:
             return running
         raise GatewayFailed("the meeting of this room cannot start now: try again in a moment")
 
-    async def _speak(self, running: RunningMeeting, languages: tuple[str, ...]) -> None:
+    async def _speak(self, running: LiveMeeting, languages: tuple[str, ...]) -> None:
         if languages and running.meeting.languages != languages:
-            store = self.meetings.equipment.store
+            store = self.meetings.store
             await store.update_meeting(replace(await store.meeting(running.meeting.id), languages=languages))
-            running.set_languages(languages)
+            await running.set_languages(languages)
 
     async def _goes_on(self, meeting: MeetingId, languages: tuple[str, ...]) -> bool:
         """Whether the meeting is not over; the session of one that broke has a successor then."""
@@ -266,7 +266,7 @@ class CaptionedRooms:
 
     async def _is_over(self, meeting: MeetingId) -> bool:
         try:
-            return (await self.meetings.equipment.store.meeting(meeting)).ended_at is not None
+            return (await self.meetings.store.meeting(meeting)).ended_at is not None
         except NotFound:
             return True
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 from media_gateway.sfu import SfuRoom
 from pipeline.export.event import Event, Reading
 from pipeline.ports import EventFeed
-from pipeline.running import RunningMeeting
+from pipeline.running import LiveMeeting
 
 _log = logging.getLogger("greffier.room")
 
@@ -69,7 +69,7 @@ class Shown:
     _from: float = float("inf")
     _successes: int = 0
 
-    async def follow(self, running: RunningMeeting, room: SfuRoom) -> None:
+    async def follow(self, running: LiveMeeting, room: SfuRoom) -> None:
         """Shows until the feed is closed and everything was shown; nothing is raised."""
         self._begin(running)
         listening = asyncio.create_task(self._listen(running.feed, running.feed.newest))
@@ -85,7 +85,7 @@ class Shown:
             self._wait_for(reading for reading in self._captions(self._feed) if _sent_at(reading) >= self._from)
             self._changed.set()
 
-    def follows(self, running: RunningMeeting) -> bool:
+    def follows(self, running: LiveMeeting) -> bool:
         """Whether an earlier stay showed this session."""
         return running.feed is self._feed
 
@@ -96,7 +96,7 @@ class Shown:
 
     # --- what is due ------------------------------------------------------------------------------------------
 
-    def _begin(self, running: RunningMeeting) -> None:
+    def _begin(self, running: LiveMeeting) -> None:
         """A feed that is not known yet begins with its newest part, one that is with what may have been lost."""
         self._ended = False
         if self.follows(running):

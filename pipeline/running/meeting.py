@@ -207,12 +207,12 @@ class RunningMeeting:
         await self._keeping.keep_pause(pause)
         self._telling.notice("resumed")
 
-    def set_glossary(self, terms: tuple[str, ...]) -> None:
+    async def set_glossary(self, terms: tuple[str, ...]) -> None:
         """The terms from now on; the caller keeps them in the store."""
         self.meeting = replace(self.meeting, glossary=terms)
         self._core.set_glossary(terms)
 
-    def set_languages(self, languages: tuple[str, ...], participant: ParticipantId | None = None) -> None:
+    async def set_languages(self, languages: tuple[str, ...], participant: ParticipantId | None = None) -> None:
         """The languages from now on, of the meeting or of one participant; the caller keeps them in the store.
 
         Raises ``InvalidInput`` for one that the model does not know, or for a meeting without any.
@@ -225,6 +225,10 @@ class RunningMeeting:
         else:
             raise InvalidInput("a meeting needs at least one language")
         self._core.set_languages(languages, participant)
+
+    async def tell(self, code: str) -> None:
+        """Gives all readers a notice."""
+        self._telling.notice(code)
 
     # --- how it ends ------------------------------------------------------------------------------------------
 

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field, replace
 from weakref import WeakValueDictionary
 
-from pipeline.domain import MeetingId
+from pipeline.domain import Meeting, MeetingId
 from pipeline.errors import InvalidInput
+from pipeline.ports import KeptMeetings
 from pipeline.running.equipment import Equipment
 from pipeline.running.meeting import RESERVED, RunningMeeting
 from pipeline.running.past import Past
@@ -43,12 +44,28 @@ class RunningMeetings:
         await self._find_left()
         self._looking = asyncio.create_task(self._look())
 
+    @property
+    def store(self) -> KeptMeetings:
+        return self.equipment.store
+
+    def check_languages(self, languages: tuple[str, ...]) -> None:
+        """Raises ``InvalidInput`` for one that the model does not know."""
+        self.equipment.check_languages(languages)
+
     def running(self, meeting: MeetingId) -> RunningMeeting | None:
         found = self._running.get(meeting)
         return None if found is None or found.over else found
 
     def all(self) -> list[RunningMeeting]:
         return [meeting for meeting in self._running.values() if not meeting.over]
+
+    async def find(self, meeting: MeetingId) -> RunningMeeting | None:
+        return self.running(meeting)
+
+    async def paused(self, meetings: Sequence[Meeting]) -> set[MeetingId]:
+        """Those of ``meetings`` that are paused."""
+        running = [self.running(meeting.id) for meeting in meetings if meeting.ended_at is None]
+        return {each.meeting.id for each in running if each is not None and not each.listening}
 
     async def of(self, meeting: MeetingId) -> RunningMeeting:
         """The running meeting, started where it is not. Raises ``NotFound``; ``InvalidInput`` when it is over."""

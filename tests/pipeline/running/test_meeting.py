@@ -426,13 +426,13 @@ async def test_an_end_on_a_disk_that_stays_full_for_a_night_is_kept_in_the_morni
 async def test_languages_and_glossary_change_while_it_runs(stage: Stage) -> None:
     meeting = await stage.open()
     anne, bilal = await stage.talker(meeting, ANNE), await stage.talker(meeting, BILAL, languages=("en",))
-    meeting.set_languages(("fr",))
-    meeting.set_glossary(("Greffier",))
+    await meeting.set_languages(("fr",))
+    await meeting.set_glossary(("Greffier",))
     await stage.say(anne, "bonjour")
     await until(lambda: finals(meeting))
     window = heard(stage, anne.track.id)
     assert (window.languages, window.glossary) == (("fr",), ("Greffier", "Anne", "Bilal"))
-    meeting.set_languages(("fr", "en"), BILAL.id)
+    await meeting.set_languages(("fr", "en"), BILAL.id)
     await stage.say(bilal, "hello")
     await until(lambda: len(finals(meeting)) == 2)
     assert heard(stage, bilal.track.id).languages == ("fr", "en")
@@ -450,9 +450,9 @@ def heard(stage: Stage, track: TrackId) -> Window:
 async def test_languages_that_the_model_does_not_know_are_refused(stage: Stage) -> None:
     meeting = await stage.open()
     with pytest.raises(InvalidInput, match="xx"):
-        meeting.set_languages(("xx",))
+        await meeting.set_languages(("xx",))
     with pytest.raises(InvalidInput, match="at least one"):
-        meeting.set_languages(())
+        await meeting.set_languages(())
     with pytest.raises(InvalidInput, match="xx"):
         await meeting.join(ANNE, ("xx",))
 

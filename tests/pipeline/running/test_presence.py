@@ -111,7 +111,7 @@ async def test_languages_given_on_entering_count_for_the_tracks_that_follow(stag
     await meeting.enter(Participant(ANNE.id, "Anne M."), ("en",))
     track = await meeting.join(ANNE)
     assert (track.languages, track.participant.name) == (("en",), "Anne")
-    meeting.set_languages(("fr",), ANNE.id)
+    await meeting.set_languages(("fr",), ANNE.id)
     assert (await meeting.join(ANNE)).languages == ("fr",)
     with pytest.raises(InvalidInput, match="de"):
         await meeting.enter(BILAL, ("de",))
