@@ -10,6 +10,7 @@ from api.settings import read_settings
 from models.weights import locate
 from pipeline.store.database import open_database
 from tests.postgresql_server import PostgreSql, running_postgresql
+from tests.redis_server import RedisServer, running_redis
 
 # How long an example takes says something of the machine, nothing of the code.
 settings.register_profile("greffier", deadline=None)
@@ -60,6 +61,20 @@ def new_postgresql_url(postgresql: PostgreSql) -> Iterator[str]:
     name = postgresql.new_database()
     yield postgresql.url(name)
     postgresql.drop(name)
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[RedisServer]:
+    """One server for all tests that leave it running; it keeps nothing over a restart."""
+    with running_redis() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_server(redis: RedisServer) -> RedisServer:
+    """An empty one; ``url`` is where."""
+    redis.empty()
+    return redis
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
