@@ -11,7 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
-from api.settings import PolicyName, Settings, parse_host, parse_languages, read_settings
+from api.parsing import parse_host, parse_languages
+from api.settings import PolicyName, Settings, read_settings
 from api.variables import HOST, PORT, SPOKEN, VARIABLES
 from pipeline.domain import Scope
 from pipeline.errors import GreffierError, InvalidInput, ModelUnavailable, NotFound, StorageFull, UnreadableMedia

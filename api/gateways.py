@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from api.house import Sfu
 from api.meetings import new_id
-from api.settings import IceServer, JanusSettings, LiveKitSettings, S3Settings
+from api.parsing import IceServer
+from api.settings import JanusSettings, LiveKitSettings, S3Settings
 from media_gateway.captioned_rooms import CaptionedRooms
 from media_gateway.sfu import SfuGateway
 from pipeline.ports import Leases, ObjectStore, SpeechDetector

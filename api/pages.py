@@ -18,7 +18,7 @@ from api.access import Grant, Need, needs
 from api.denials import NotAllowed
 from api.house import house_of
 from api.page_words import LANGUAGE_COOKIE, Words, catalogues, chosen_language
-from api.settings import IceServer
+from api.parsing import IceServer
 from api.transcript_page import clock, entries_of, initials, iso
 from pipeline.domain import MeetingId
 from pipeline.export.names import speaker_names

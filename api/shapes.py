@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api.names import LONGEST_NAME, LONGEST_TITLE, normalised
-from api.settings import parse_languages
+from api.parsing import parse_languages
 from pipeline.domain import Meeting
 
 MOST_TERMS = 200

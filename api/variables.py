@@ -80,6 +80,26 @@ DATABASE_URL = Variable(
     "Where meetings are kept; auto is greffier.db in GREFFIER_HOME.",
     secret=True,
 )
+REDIS_URL = Variable(
+    "GREFFIER_REDIS_URL",
+    "none",
+    "none or redis://USER:PASSWORD@HOST:PORT/NUMBER, or rediss:// for TLS",
+    "The Redis that gateway, worker and api share; serve does without.",
+    secret=True,
+)
+SECRET = Variable(
+    "GREFFIER_SECRET",
+    "none",
+    "none or 32 or more letters, digits and signs",
+    "What tokens are signed with, the same for every gateway and api; serve makes its own in GREFFIER_HOME.",
+    secret=True,
+)
+TALKERS = Variable(
+    "GREFFIER_TALKERS",
+    "auto",
+    "auto or a whole number from 1 to 10000",
+    "How many people may speak at once in the meetings of one worker; auto is what its calibration measured.",
+)
 S3_ENDPOINT = Variable(
     "GREFFIER_S3_ENDPOINT_URL",
     "none",
@@ -91,6 +111,18 @@ S3_KEY = Variable("GREFFIER_S3_ACCESS_KEY_ID", "none", "none or the id of a key 
 S3_SECRET = Variable("GREFFIER_S3_SECRET_ACCESS_KEY", "none", "none or the secret of that key", "Its secret.")
 S3_REGION = Variable(
     "GREFFIER_S3_REGION", "us-east-1", "a region such as eu-west-2", "Its region; many S3 want the right one."
+)
+S3_PATH_STYLE = Variable(
+    "GREFFIER_S3_PATH_STYLE",
+    "true",
+    "true or false",
+    "Whether the bucket is named in the path of its URLs, or before the host.",
+)
+S3_PUBLIC_URL = Variable(
+    "GREFFIER_S3_PUBLIC_URL",
+    "none",
+    "none or a URL such as https://HOST",
+    "That S3 as browsers reach it: kept sound is downloaded there by signed links; none sends it through the API.",
 )
 AWS_ENDPOINT = Variable(
     "AWS_S3_ENDPOINT_URL",
@@ -201,7 +233,8 @@ S3 = ((S3_ENDPOINT, AWS_ENDPOINT), (S3_BUCKET, AWS_BUCKET), (S3_KEY, AWS_KEY), (
 VARIABLES = (
     *(MODEL, DEVICE, COMPUTE_TYPE, SPOKEN, CACHE, THREADS, BATCH, STEP, POLICY),
     *(HOST, PORT, HOME, DATABASE_URL, ICE_SERVERS, EMPTY_AFTER, HLS_HOLD_BACK, UPLOAD_LIMIT, ORIGINS, TOKEN_TTL),
-    *(S3_ENDPOINT, S3_BUCKET, S3_KEY, S3_SECRET, S3_REGION),
+    *(REDIS_URL, SECRET, TALKERS),
+    *(S3_ENDPOINT, S3_BUCKET, S3_KEY, S3_SECRET, S3_REGION, S3_PATH_STYLE, S3_PUBLIC_URL),
     *(AWS_ENDPOINT, AWS_SECURE, AWS_BUCKET, AWS_KEY, AWS_SECRET, AWS_REGION),
     *(*LIVEKIT, TRANSCRIBER, COLLECTOR, COLLECTS, METADATA_FOLDER, PACKETS),
     *(JANUS_URL, JANUS_ROOMS, JANUS_SECRET, JANUS_TOKEN, JANUS_PIN),

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from api.access import Grant, Need, needs
 from api.denials import NotAllowed
 from api.house import House, house_of
-from api.settings import IceServer
+from api.parsing import IceServer
 from media_gateway.webrtc import PeerHooks, WhipPeer, check_offer
 from pipeline.domain import MeetingId, Participant
 from pipeline.errors import NotFound

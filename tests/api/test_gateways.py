@@ -10,7 +10,8 @@ import pytest
 from api.gateways import Surroundings, open_janus, open_livekit
 from api.house import House
 from api.metrics import Metrics
-from api.settings import IceServer, JanusSettings, LiveKitSettings, PacketMode
+from api.parsing import IceServer
+from api.settings import JanusSettings, LiveKitSettings, PacketMode
 from models.level import LevelDetector
 from pipeline.bus.leases import MemoryLeases
 from pipeline.errors import InvalidSetting
@@ -26,7 +27,9 @@ SFUS = {
 
 
 def surroundings(house: House) -> Surroundings:
-    return Surroundings("house", house.meetings, house.store, house.objects, MemoryLeases(), LevelDetector, lambda: 0.0)
+    return Surroundings(
+        "house", house.meetings, house.store, house.files.objects, MemoryLeases(), LevelDetector, lambda: 0.0
+    )
 
 
 @pytest.mark.parametrize("provider", SFUS)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from api.keys import new_key
-from api.settings import IceServer
+from api.parsing import IceServer
 from pipeline.domain import Scope
 from tests.api.serving import Serving, serving
 from tests.api.speech import caption, say

@@ -5,17 +5,16 @@ from pathlib import Path
 import pytest
 from faster_whisper.tokenizer import _LANGUAGE_CODES
 
+from api.parsing import LANGUAGES, IceServer, parse_languages
 from api.settings import (
-    LANGUAGES,
     Device,
-    IceServer,
     JanusSettings,
     LiveKitSettings,
     PacketMode,
     PolicyName,
     S3Settings,
     Settings,
-    parse_languages,
+    for_many_processes,
     read_settings,
 )
 from api.variables import VARIABLES
@@ -74,11 +73,16 @@ def test_every_variable_is_read() -> None:
             "GREFFIER_JANUS_SECRET": "adminpwd",
             "GREFFIER_JANUS_TOKEN": "t0ken",
             "GREFFIER_JANUS_PIN": "pin",
+            "GREFFIER_REDIS_URL": "rediss://:s3cret@redis.example:6380/2",
+            "GREFFIER_SECRET": "0123456789abcdef0123456789abcdef",
+            "GREFFIER_TALKERS": "40",
             "GREFFIER_S3_ENDPOINT_URL": "https://oos.eu-west-2.outscale.com/",
             "GREFFIER_S3_BUCKET": "visio",
             "GREFFIER_S3_ACCESS_KEY_ID": "AKID",
             "GREFFIER_S3_SECRET_ACCESS_KEY": "hush",
             "GREFFIER_S3_REGION": "eu-west-2",
+            "GREFFIER_S3_PATH_STYLE": "false",
+            "GREFFIER_S3_PUBLIC_URL": "https://files.example/",
             "PYANNOTE_METRICS_ENABLED": "false",
         }
     )
@@ -106,11 +110,18 @@ def test_every_variable_is_read() -> None:
         upload_limit=100 * 1024**2,
         origins=("https://a.example", "http://localhost:3000"),
         token_ttl=900.0,
+        redis_url="rediss://:s3cret@redis.example:6380/2",
+        secret=b"0123456789abcdef0123456789abcdef",
+        talkers=40,
         livekit=LiveKitSettings(
             "wss://livekit.example", "APIkey", "hush, hush", "clerk", "notes", "visio/metadata", PacketMode.IN_PLACE
         ),
         janus=JanusSettings("ws://janus.example:8188/janus", ("1234", "council"), "adminpwd", "t0ken", "pin"),
-        s3=S3Settings("https://oos.eu-west-2.outscale.com", "visio", "AKID", "hush", "eu-west-2"),
+        s3=S3Settings(
+            *("https://oos.eu-west-2.outscale.com", "visio", "AKID", "hush", "eu-west-2"),
+            path_style=False,
+            public_url="https://files.example",
+        ),
     )
 
 
@@ -219,6 +230,7 @@ def test_secrets_are_not_shown_where_settings_are() -> None:
         ("GREFFIER_ORIGINS", "https://a.example/page", "origins"),
         ("GREFFIER_ORIGINS", "*", "origins"),
         ("GREFFIER_TOKEN_TTL", "5", "from 10 to 86400"),
+        ("GREFFIER_TALKERS", "0", "from 1 to 10000"),
         ("LIVEKIT_URL", "livekit.example", "wss://HOST"),
         ("LIVEKIT_URL", "wss://key:secret@livekit.example", "wss://HOST"),
         ("TRANSCRIBER_AGENT_NAME", "two words", "letters, digits"),
@@ -256,6 +268,9 @@ def test_a_bad_value_is_refused_with_its_name_and_what_is_allowed(name: str, val
         ("GREFFIER_DATABASE_URL", "postgresql://anne:s3@cret@host/greffier", "HOST:PORT/NAME"),
         ("GREFFIER_DATABASE_URL", "postgresql://anne:s3/cret@host/greffier", "HOST:PORT/NAME"),
         ("GREFFIER_DATABASE_URL", "postgresql://anne:s3:cret@host:port/greffier", "HOST:PORT/NAME"),
+        ("GREFFIER_REDIS_URL", "redis.example:6379", "redis://USER:PASSWORD@HOST:PORT"),
+        ("GREFFIER_REDIS_URL", "redis://anne:s3@cret@redis.example", "redis://USER:PASSWORD@HOST:PORT"),
+        ("GREFFIER_SECRET", "s3cret", "32 or more"),
         ("GREFFIER_ICE_SERVERS", "turn:turn.example", "turn:USER:PASSWORD@HOST:PORT"),
         ("GREFFIER_ICE_SERVERS", "anne:s3cret@stun.example:3478", "stun:HOST:PORT"),
     ],
@@ -265,6 +280,19 @@ def test_a_bad_value_that_may_hold_a_password_is_not_shown(name: str, value: str
         read_settings({name: value})
     assert "cret" not in str(refused.value)
     assert allowed in str(refused.value)
+
+
+def test_processes_that_share_meetings_say_all_that_is_missing() -> None:
+    with pytest.raises(InvalidSetting, match=r"GREFFIER_REDIS_URL .* GREFFIER_DATABASE_URL .* GREFFIER_SECRET .* must"):
+        for_many_processes(read_settings(HOME), signs=True)
+    shared = {
+        "GREFFIER_REDIS_URL": "redis://redis.example",
+        "GREFFIER_DATABASE_URL": "postgresql://db.example/greffier",
+    }
+    settings = read_settings(HOME | shared)
+    assert for_many_processes(settings, signs=False) == "redis://redis.example"
+    with pytest.raises(InvalidSetting, match=r"^GREFFIER_SECRET"):
+        for_many_processes(settings, signs=True)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from api.settings import IceServer
+from api.parsing import IceServer
 from api.tokens import Can
 from pipeline.domain import MeetingId, ParticipantId, TrackId, Word
 from tests.api.serving import Serving, serving

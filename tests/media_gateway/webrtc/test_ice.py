@@ -1,6 +1,6 @@
 """ICE servers as aiortc wants them said."""
 
-from api.settings import IceServer
+from api.parsing import IceServer
 from media_gateway.webrtc.ice import configuration_with
 
 
