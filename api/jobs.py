@@ -1,15 +1,19 @@
-"""The durable work of a process that serves, put together: uploads transcribed by the recogniser of live meetings."""
+"""Durable work, put together: this process transcribes uploads, or leaves them to workers that do nothing else."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
 
+from api.stored_sounds import StoredSounds
 from media_gateway.recording import Recording
+from pipeline.bus.leases import MemoryLeases
 from pipeline.domain import RecordingId
-from pipeline.jobs import RecordingJobs, Transcription
-from pipeline.ports import Recognizer, RecordedMeetings, SpeechDetector
+from pipeline.jobs import RecordingJobs, Transcription, send
+from pipeline.ports import Leases, ObjectStore, Recognizer, RecordedMeetings, SpeechDetector
 from pipeline.store.spool import AudioSpool, SpoolSettings
 from pipeline.store.uploads import Uploads
 
@@ -50,7 +54,53 @@ def jobs_in_process(
         new_detector,
         lambda: AudioSpool(_SPOOL),
         UploadedSounds(uploads),
+        MemoryLeases(),
         languages,
         asyncio.get_running_loop(),
     )
     return RecordingJobs(StubBroker(), transcription)
+
+
+def jobs_over_redis(
+    broker: RedisBroker,
+    store: RecordedMeetings,
+    recognizer: Recognizer,
+    new_detector: Callable[[], SpeechDetector],
+    objects: ObjectStore,
+    leases: Leases,
+    languages: tuple[str, ...],
+) -> RecordingJobs:
+    """Those of ``greffier worker --queues batch``, for uploads that other processes put into ``objects``.
+
+    To be called on the event loop on which all of these live. Whoever learns that Redis is back calls ``take_up``.
+    """
+    loop, stopping = asyncio.get_running_loop(), threading.Event()
+    transcription = Transcription(
+        store,
+        recognizer,
+        new_detector,
+        lambda: AudioSpool(_SPOOL),
+        StoredSounds(objects, loop, stopping),
+        leases,
+        languages,
+        loop,
+        stopping,
+    )
+    broker.emit_after("process_boot")  # which dramatiq's own command does: time limits begin to count
+    return RecordingJobs(broker, transcription)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingQueue:
+    """The ``jobs`` of a process that receives recordings and leaves them to others."""
+
+    broker: RedisBroker
+
+    async def send(self, recording: RecordingId) -> None:
+        await send(self.broker, recording)
+
+    async def start(self) -> None:
+        """Nothing is done here."""
+
+    async def close(self) -> None:
+        """Nothing is done here."""

@@ -78,8 +78,8 @@ class Superseded(GreffierError):
 
 
 class StorageFailed(GreffierError):
-    pass
+    retryable = True
 
 
 class StorageFull(StorageFailed):
-    pass
+    retryable = False

@@ -1,7 +1,8 @@
 """Durable work: an uploaded recording becomes the transcript of an ended meeting.
 
 How far each recording is stands in the store; a broker only says when to work on it. So a message that was lost with
-its process costs nothing (``unfinished`` finds the work again) and one that comes twice changes nothing.
+its process costs nothing (``unfinished`` finds the work again) and one that comes twice changes nothing. Whoever works
+on a recording holds its lease and looks at it before each write: one who was asleep meanwhile writes nothing.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import dramatiq
+import redis
 from dramatiq.errors import Retry
 
 from pipeline.domain import (
@@ -35,11 +37,22 @@ from pipeline.domain import (
     Window,
     WindowKind,
 )
-from pipeline.errors import GreffierError, NotFound, RecognitionFailed, UnreadableMedia
+from pipeline.errors import BusFailed, GreffierError, NotFound, RecognitionFailed, Superseded, UnreadableMedia
 from pipeline.offline import Piece, recognize, said, speech_of, windows_of
-from pipeline.ports import MeetingAudioMemory, Recognizer, RecordedMeetings, RecordedSound, Sounds, SpeechDetector
+from pipeline.ports import (
+    Leases,
+    MeetingAudioMemory,
+    Recognizer,
+    RecordedMeetings,
+    RecordedSound,
+    Sounds,
+    SpeechDetector,
+)
 
 _log = logging.getLogger("greffier.jobs")
+
+QUEUE = "batch"
+_ACTOR = "transcribe_recording"
 
 LONGEST = 12 * 3600.0
 """Seconds of sound that one recording may hold. A small file can decode to any amount: what is longer is refused."""
@@ -53,8 +66,12 @@ _LOOK = 0.2
 """Seconds after which a waiting thread looks whether its process stops."""
 _TELL = 1.0
 """Seconds between two notes of progress in the store; each also learns whether the recording was deleted."""
+_LEASE = 30.0
+_RENEW = 5.0
 _RETRIES = 3
 _MILLISECONDS = 1000
+
+_OVER = frozenset({RecordingState.DONE, RecordingState.FAILED})
 
 Answer = TypeVar("Answer")
 
@@ -80,6 +97,7 @@ class Transcription:
     """Transcribes recordings through the recogniser of the process, whose event loop is ``loop``.
 
     Decoding and speech detection run in the thread of the job. ``languages`` are those of a recording that names none.
+    ``leases`` keep those who share ``store`` from working on one recording at once.
     """
 
     store: RecordedMeetings
@@ -87,6 +105,7 @@ class Transcription:
     new_detector: Callable[[], SpeechDetector]
     new_memory: Callable[[], MeetingAudioMemory]
     sounds: Sounds
+    leases: Leases
     languages: tuple[str, ...]
     loop: asyncio.AbstractEventLoop
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -94,16 +113,24 @@ class Transcription:
     def run(self, recording: RecordingId) -> None:
         """Transcribes one recording in the calling thread, which is not that of the event loop.
 
-        A recording that was deleted, before or meanwhile, and one that is finished, are passed over. Raises
+        A recording that was deleted, before or meanwhile, is finished or in other hands is passed over. Raises
         ``Stopping``, and any ``GreffierError`` that is retryable; one that is not is kept as the recording's error.
         """
+        if not self.wait(self.leases.acquire(_lease_of(recording), _LEASE)):
+            _log.info("recording.elsewhere", extra={"recording": recording})
+            return
+        holding = asyncio.run_coroutine_threadsafe(self._hold(recording), self.loop)
         try:
             job = self.wait(self.store.recording(recording))
-            if job.state in {RecordingState.DONE, RecordingState.FAILED}:
-                return
-            self._run(job)
+            if job.state not in _OVER:
+                self._run(job)
         except NotFound:
             _log.info("recording.deleted", extra={"recording": recording})
+        except Superseded:
+            _log.warning("recording.superseded", extra={"recording": recording})
+        finally:
+            holding.cancel()
+            self._release(recording)
 
     def give_up(self, recording: RecordingId) -> None:
         """Its attempts are used up, or something went wrong that nobody foresaw."""
@@ -133,22 +160,61 @@ class Transcription:
         if self.stopping.is_set():
             raise Stopping
 
+    def write(self, recording: RecordingId, work: Callable[[], Coroutine[object, object, None]]) -> None:
+        """Writes what is to be written of a recording that is still ours, and waits while nobody can say whether it is.
+
+        Raises ``Superseded`` where another process has it.
+        """
+        while True:
+            self.check()
+            try:
+                self.wait(self._hold_on(recording))
+                break
+            except BusFailed:
+                time.sleep(_LOOK)
+        self.wait(work())
+
+    async def _hold_on(self, recording: RecordingId) -> None:
+        """Raises ``Superseded``, ``BusFailed``."""
+        if await self.leases.renew(_lease_of(recording), _LEASE):
+            return
+        acquired = await self.leases.acquire(_lease_of(recording), _LEASE)
+        if acquired and (await self.store.recording(recording)).state not in _OVER:
+            return
+        raise Superseded("another worker transcribes this recording")
+
+    async def _hold(self, recording: RecordingId) -> None:
+        """Keeps the lease while nothing is written, as when a large file is fetched."""
+        while True:
+            await asyncio.sleep(_RENEW)
+            with suppress(BusFailed):
+                await self.leases.renew(_lease_of(recording), _LEASE)
+
+    def _release(self, recording: RecordingId) -> None:
+        """Also when the process stops: another one may go on at once."""
+        released = asyncio.run_coroutine_threadsafe(self.leases.release(_lease_of(recording)), self.loop)
+        with suppress(BusFailed, TimeoutError, concurrent.futures.CancelledError):
+            released.result(_RENEW)
+
+    def update(self, job: RecordingJob) -> None:
+        self.write(job.id, partial(self.store.update_recording, job))
+
     def _run(self, job: RecordingJob) -> None:
         began = time.monotonic()
         try:
             job = replace(job, state=RecordingState.RUNNING, heard=0.0)
-            self.wait(self.store.update_recording(job))
+            self.update(job)
             sound = self.sounds.open(job.id)
             if (sound.duration or 0.0) > LONGEST:
                 raise UnreadableMedia(TOO_LONG)
             listening = _Listening(self, replace(job, duration=sound.duration), sound)
             sentences = said(listening.pieces())
-            self.wait(self._keep(listening.job, sentences))
-        except NotFound:
+            self.write(job.id, partial(self._keep, listening.job, sentences))
+        except (NotFound, Superseded):
             raise
         except GreffierError as error:
             if error.retryable:
-                self.wait(self.store.update_recording(replace(job, state=RecordingState.WAITING, error=str(error))))
+                self.update(replace(job, state=RecordingState.WAITING, error=str(error)))
                 raise
             self._fail(job, str(error))
             return
@@ -157,7 +223,7 @@ class Transcription:
         _log.info("recording.transcribed", extra={"recording": job.id, "seconds": seconds, "sentences": len(sentences)})
 
     def _fail(self, job: RecordingJob, error: str) -> None:
-        self.wait(self.store.update_recording(replace(job, state=RecordingState.FAILED, error=error)))
+        self.update(replace(job, state=RecordingState.FAILED, error=error))
         self.sounds.remove(job.id)
         _log.info("recording.failed", extra={"recording": job.id})
 
@@ -244,15 +310,24 @@ class _Listening:
         now = time.monotonic()
         if now - self._told >= _TELL:
             self._told = now
-            self._work.wait(self._work.store.update_recording(self.job))
+            self._work.update(self.job)
+
+
+async def send(broker: dramatiq.Broker, recording: RecordingId) -> None:
+    """Somebody is to transcribe it. Where the broker cannot be reached, those who do learn of it from the store."""
+    message: dramatiq.Message[None] = dramatiq.Message(QUEUE, _ACTOR, (recording,), {}, {})
+    try:
+        await asyncio.to_thread(broker.enqueue, message)
+    except redis.RedisError as error:
+        _log.warning("recording.unsent", extra={"recording": recording, "error": type(error).__name__})
 
 
 @dataclass(frozen=True, slots=True)
 class RecordingJobs:
     """The transcription of recordings as durable work of a broker, which the caller chooses.
 
-    After a retryable error it is tried again, first about ``retry_after`` seconds later. ``send`` never blocks.
-    ``start`` and ``close`` run one worker thread in this process, so that recordings keep the order of their upload.
+    After a retryable error it is tried again, first about ``retry_after`` seconds later. ``start`` and ``close`` run
+    one worker thread in this process, with one recording in hand: they keep the order of their upload.
     """
 
     broker: dramatiq.Broker
@@ -261,10 +336,10 @@ class RecordingJobs:
     _workers: list[dramatiq.Worker] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        declared = partial(dramatiq.actor, broker=self.broker, queue_name="recordings")
+        declared = partial(dramatiq.actor, broker=self.broker, queue_name=QUEUE)
         give_up = declared(actor_name="give_up_recording", max_retries=0)(self._give_up)
         declared(
-            actor_name="transcribe_recording",
+            actor_name=_ACTOR,
             # dramatiq's own limit is ten minutes, which a recording of some hours takes.
             time_limit=24 * 3600 * _MILLISECONDS,
             retry_when=_may_retry,
@@ -273,18 +348,24 @@ class RecordingJobs:
             on_retry_exhausted=give_up.actor_name,
         )(self._transcribe)
 
-    def send(self, recording: RecordingId) -> None:
-        self.broker.get_actor("transcribe_recording").send(recording)
+    async def send(self, recording: RecordingId) -> None:
+        await send(self.broker, recording)
 
     async def start(self) -> None:
         """Takes up what an earlier process left, then works."""
-        unfinished = await self.transcription.unfinished()
-        await asyncio.to_thread(self.transcription.sounds.remove_others, unfinished)
-        for recording in unfinished:
-            self.send(recording)
-        worker = dramatiq.Worker(self.broker, worker_threads=1, worker_timeout=round(_LOOK * _MILLISECONDS))
+        await asyncio.to_thread(self.transcription.sounds.remove_others, await self.take_up())
+        look = round(_LOOK * _MILLISECONDS)
+        worker = dramatiq.Worker(self.broker, queues={QUEUE}, worker_threads=1, worker_timeout=look)
+        worker.queue_prefetch = 1
         worker.start()
         self._workers.append(worker)
+
+    async def take_up(self) -> list[RecordingId]:
+        """Sends again what is unfinished, which it gives back: messages may have been lost with a broker."""
+        unfinished = await self.transcription.unfinished()
+        for recording in unfinished:
+            await self.send(recording)
+        return unfinished
 
     async def close(self, within: float = 3.0) -> None:
         """Leaves the job in hand as it is in the store. The event loop must still run, and the store be open."""
@@ -303,6 +384,10 @@ class RecordingJobs:
 
     def _give_up(self, message: dict[str, Any], _: dict[str, Any]) -> None:
         self.transcription.give_up(RecordingId(message["args"][0]))
+
+
+def _lease_of(recording: RecordingId) -> str:
+    return f"recording:{recording}"
 
 
 def _may_retry(retries: int, error: BaseException) -> bool:

@@ -15,6 +15,7 @@ from dramatiq.brokers.stub import StubBroker
 from models.batching import Batcher, BatchSettings
 from models.silero import SileroModel, bundled_model
 from pipeline import jobs
+from pipeline.bus.leases import MemoryLeases
 from pipeline.domain import (
     SAMPLE_RATE,
     Hypothesis,
@@ -133,7 +134,7 @@ async def desk(
         async with Batcher(engine, BatchSettings(callers=1, batch=4, calm=calm)) as batcher:
             detector = SileroModel(bundled_model()).detector
             loop = asyncio.get_running_loop()
-            work = Transcription(store, batcher, detector, AudioSpool, sounds, ("fr", "en"), loop)
+            work = Transcription(store, batcher, detector, AudioSpool, sounds, MemoryLeases(), ("fr", "en"), loop)
             running = RecordingJobs(StubBroker(), work, retry_after=0.05)
             yield Desk(store, engine, sounds, batcher, running)
             engine.door.set()
@@ -159,7 +160,7 @@ async def test_a_recording_becomes_an_ended_meeting_with_its_words_and_its_sound
     async with desk(tmp_path) as one:
         recording = await one.uploaded("board", spoken(2), languages=("en",))
         await one.jobs.start()
-        one.jobs.send(recording)
+        await one.jobs.send(recording)
         job = await one.state(recording, DONE)
         meeting = await one.store.meeting(job.meeting)
         transcript = await one.store.transcript(job.meeting)
@@ -211,9 +212,9 @@ async def test_a_message_that_comes_twice_changes_nothing(tmp_path: Path) -> Non
         recording = await one.uploaded("board")
         await one.jobs.start()
         for _ in range(3):
-            one.jobs.send(recording)
+            await one.jobs.send(recording)
         job = await one.state(recording, DONE)
-        await asyncio.to_thread(one.jobs.broker.join, "recordings", timeout=5_000)
+        await asyncio.to_thread(one.jobs.broker.join, "batch", timeout=5_000)
         assert len((await one.store.transcript(job.meeting)).segments) == 1
     assert len(one.engine.batches) == 1
 
@@ -332,7 +333,7 @@ async def test_a_recogniser_that_always_fails_is_given_up_and_the_next_recording
         await one.jobs.start()
         job = await one.state(recording, FAILED)
         other = await one.uploaded("other")
-        one.jobs.send(other)
+        await one.jobs.send(other)
         await one.state(other, DONE)
     assert job.error == "out of order"
     assert one.engine.order == ["board"] * 4 + ["other"]
@@ -364,7 +365,7 @@ async def test_a_live_window_waits_for_no_recording(tmp_path: Path) -> None:
     async with desk(tmp_path) as one:
         one.engine.door.clear()
         await one.jobs.start()
-        one.jobs.send(await one.uploaded("board", spoken(8)))
+        await one.jobs.send(await one.uploaded("board", spoken(8)))
         async with asyncio.timeout(10.0):
             while not one.engine.batches:  # noqa: ASYNC110 - a thread of the engine fills it
                 await asyncio.sleep(0.01)
