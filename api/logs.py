@@ -41,7 +41,7 @@ def _formatter(everywhere: dict[str, str], *, terminal: bool) -> ProcessorFormat
         at = datetime.fromtimestamp(record.created, UTC)
         time = f"{at.astimezone():%H:%M:%S}" if terminal else at.isoformat(timespec="milliseconds")
         first = {"time": time, **{name: line.pop(name) for name in ("level", "logger", "event")}}
-        return first | line | everywhere
+        return {**first, **line, **everywhere}
 
     return ProcessorFormatter(
         foreign_pre_chain=[

@@ -1,16 +1,18 @@
-"""What the server counts and measures, for Prometheus."""
+"""What a process counts and measures as it happens, and the way to all of its metrics for Prometheus."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from fastapi import APIRouter, Request, Response
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from api.access import Need, needs
-from api.house import House, house_of
 from pipeline.export.event import Event
+
+if TYPE_CHECKING:
+    from api.vitals import Vitals
 
 router = APIRouter(tags=["health"])
 
@@ -51,21 +53,15 @@ class CaptionWatch:
 
 
 class Metrics:
-    """All metrics of one server, in a registry of its own; a ``BatchObserver``."""
+    """What is counted as it happens, in a registry of its own; a ``BatchObserver``.
 
-    def __init__(self) -> None:
+    Where a process ``recognises`` nothing, there is nothing of it but memory and processor time.
+    """
+
+    def __init__(self, *, recognises: bool = True) -> None:
         self.registry = CollectorRegistry()
-        registry = self.registry
-        self.sessions = Gauge("greffier_sessions", "Meetings that run.", registry=registry)
-        self.tracks = Gauge("greffier_tracks", "Tracks that are published.", registry=registry)
-        self.talkers = Gauge("greffier_talkers", "Tracks on which somebody speaks.", registry=registry)
-        self.readers = Gauge("greffier_readers", "Connections that read captions.", registry=registry)
-        self.rooms = Gauge(
-            "greffier_sfu_rooms",
-            "Rooms of SFUs that are captioned, or are to be.",
-            ["provider", "state"],
-            registry=registry,
-        )
+        ProcessCollector(registry=self.registry)
+        registry = self.registry if recognises else None
         self.batch = Histogram(
             "greffier_batch_windows",
             "Windows recognised together.",
@@ -96,6 +92,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self.heard = 0
         self._failing = 0
         self._watches: WeakSet[CaptionWatch] = WeakSet()
 
@@ -117,6 +114,7 @@ class Metrics:
 
     def batch_heard(self, waited: Sequence[float], seconds: float) -> None:
         self._failing = 0
+        self.heard += 1
         self.batch.observe(len(waited))
         for wait in waited:
             self.queue.observe(wait)
@@ -125,18 +123,6 @@ class Metrics:
     def batch_failed(self) -> None:
         self._failing += 1
         self.failures.inc()
-
-    def look(self, house: House) -> None:
-        """Takes what is counted elsewhere."""
-        running = house.meetings.all()
-        self.sessions.set(len(running))
-        self.tracks.set(sum(meeting.tracks for meeting in running))
-        self.talkers.set(self.talking)
-        self.readers.set(sum(meeting.feed.readers for meeting in running))
-        self.rooms.clear()
-        for sfu in house.sfus:
-            for room in sfu.rooms.all():
-                self.rooms.labels(sfu.rooms.gateway.provider, room.state).inc()
 
 
 @router.get(
@@ -147,6 +133,6 @@ class Metrics:
     responses={200: {"description": "All of them.", "content": {"text/plain": {"example": "greffier_sessions 2.0\n"}}}},
 )
 async def metrics(request: Request) -> Response:
-    house = house_of(request)
-    house.metrics.look(house)
-    return Response(generate_latest(house.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    vitals: Vitals = request.app.state.vitals
+    await vitals.look()
+    return Response(generate_latest(vitals), media_type=CONTENT_TYPE_LATEST)

@@ -283,13 +283,18 @@ class Health(Shape):
 
 
 class Readiness(Shape):
-    """``ready`` is whether ``engine`` and ``store`` are; SFUs that are not there come back by themselves."""
+    """``ready`` is whether all that this process needs is there, and it is not ending.
+
+    What it does not need is left out. SFUs that are not there come back by themselves, and change nothing.
+    """
 
     model_config = like(ready=True, engine=True, store=True, livekit=True)
 
     ready: bool
-    engine: bool
-    store: bool
+    engine: bool | None = Field(default=None, description="Whether its recogniser answers.")
+    store: bool | None = Field(default=None, description="Whether the database can be written to.")
+    redis: bool | None = Field(default=None, description="Whether Redis answers.")
+    draining: bool | None = Field(default=None, description="True while a worker hands its meetings over to others.")
     livekit: bool | None = Field(default=None, description="Whether its agents are registered there, where it is set.")
     janus: bool | None = Field(default=None, description="Whether it answers, where it is set.")
 

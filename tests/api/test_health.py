@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-import api.health
+import api.vitals
 from tests.api.serving import Serving
 
 
@@ -32,9 +32,9 @@ async def test_a_store_that_cannot_be_written_is_not_ready(served: Serving) -> N
 
 
 async def test_a_disk_that_is_nearly_full_is_not_ready(served: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.health, "_LEAST_ROOM", 1 << 62)
+    monkeypatch.setattr(api.vitals, "_LEAST_ROOM", 1 << 62)
     assert (await served.http.get("/readyz")).json()["store"] is False
 
 
 def test_a_folder_that_is_gone_has_no_room(tmp_path: Path) -> None:
-    assert not api.health._has_room(tmp_path / "gone")
+    assert not api.vitals.has_room(tmp_path / "gone")

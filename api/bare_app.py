@@ -1,0 +1,38 @@
+"""The application of a process that serves no people, a worker: its health and its metrics."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+
+from api import health, metrics
+from api.access import Access
+from api.envelope import Envelope
+from api.problems import install_problems
+from api.vitals import Vitals
+
+
+@dataclass(frozen=True, slots=True)
+class _Gatehouse:
+    """What routes need of a house to let somebody in."""
+
+    access: Access
+
+
+def bare_app(vitals: Vitals, access: Access) -> FastAPI:
+    app = FastAPI(title="Greffier", openapi_url=None, docs_url=None, redoc_url=None, lifespan=_lifespan)
+    app.state.vitals = vitals
+    app.state.house = _Gatehouse(access)
+    install_problems(app)
+    app.include_router(health.router)
+    app.include_router(metrics.router)
+    app.add_middleware(Envelope)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    vitals: Vitals = app.state.vitals
+    async with vitals.running():
+        yield

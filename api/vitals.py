@@ -1,0 +1,229 @@
+"""How a process is: whether it can do its work, what it measures, and what it tells the others of itself."""
+
+import asyncio
+import platform
+import shutil
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prometheus_client import Metric
+from starlette.requests import HTTPConnection
+
+from api.measures import (
+    BusMeasures,
+    HouseMeasures,
+    Measures,
+    OutletMeasures,
+    ProcessMeasures,
+    RecogniserMeasures,
+    Worker,
+    WorkerMeasures,
+)
+from api.metrics import Metrics
+from pipeline.errors import BusFailed, GreffierError
+
+if TYPE_CHECKING:
+    from dramatiq.brokers.redis import RedisBroker
+
+    from api.house import House
+    from api.probe import EngineProbe
+    from pipeline.bus.redis.connection import RedisBus
+    from pipeline.distributed.queues import QueueLength
+    from pipeline.store.sql import SqlStore
+
+_PATIENCE = 3.0
+"""Seconds for each check: whoever asks gives up soon, and no answer is an answer, too."""
+_LEAST_ROOM = 16 * 1024**2
+"""Bytes that must be free where a process keeps its database: some hours of captions."""
+
+Check = Callable[[], Awaitable[bool]]
+Told = Callable[[], Mapping[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """What a process of the distributed mode has to do with the others by."""
+
+    bus: "RedisBus"
+    broker: "RedisBroker"
+
+
+@dataclass(slots=True)
+class Vitals:
+    """One per process, ``app.state.vitals``.
+
+    ``checks`` must all hold for the process to be ready, by what they look at; ``beside`` is told, and changes nothing.
+    ``told`` is what it says of itself besides its role and age.
+    """
+
+    role: str
+    metrics: Metrics
+    checks: dict[str, Check]
+    measures: list[Measures]
+    told: Told = dict
+    beside: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
+    draining: Callable[[], bool] = lambda: False
+    probe: "EngineProbe | None" = None
+    distribution: Distribution | None = None
+    started_at: float = field(default_factory=time.time)
+    _queues: "Mapping[str, QueueLength]" = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.measures.append(ProcessMeasures(self.role, version("greffier")))
+        if self.probe is not None:
+            self.checks["engine"] = self._engine_answers
+        if self.distribution is not None:
+            self.checks["redis"] = self._redis_answers
+            bus = self.distribution.bus
+            self.measures.append(BusMeasures(lambda: bus.reachable, lambda: self._queues))
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """While the process does its work: looks after the engine, and tells the others that it is there."""
+        async with AsyncExitStack() as stack:
+            if self.probe is not None:
+                probing = asyncio.create_task(self.probe.run())
+                stack.push_async_callback(_ended, probing)
+            if self.distribution is not None:
+                from pipeline.bus.redis.registry import Registry
+
+                stop = await Registry.announce(self.distribution.bus, self.facts)
+                stack.push_async_callback(stop)
+            yield
+
+    async def found(self) -> dict[str, bool]:
+        """What each check finds now; one that fails or does not end finds that it cannot be done."""
+        results = await asyncio.gather(*(_holds(check) for check in self.checks.values()))
+        return dict(zip(self.checks, results, strict=True))
+
+    def facts(self) -> dict[str, object]:
+        """What others see of this process, as JSON has it."""
+        return {
+            "role": self.role,
+            "host": platform.node(),
+            "version": version("greffier"),
+            "started_at": self.started_at,
+            **self.told(),
+        }
+
+    def collect(self) -> Iterable[Metric]:
+        """Everything that Prometheus gets, as a collector of its client."""
+        yield from self.metrics.registry.collect()
+        for measures in self.measures:
+            yield from measures.collect()
+
+    async def look(self) -> None:
+        """Before ``collect``: asks what is not of this process."""
+        self._queues = {}
+        if self.distribution is not None and self.distribution.bus.reachable:
+            from pipeline.distributed.queues import queue_lengths
+
+            with suppress(BusFailed):
+                self._queues = await asyncio.to_thread(queue_lengths, self.distribution.broker)
+
+    async def _engine_answers(self) -> bool:
+        return self.probe is None or self.probe.works
+
+    async def _redis_answers(self) -> bool:
+        return self.distribution is None or self.distribution.bus.reachable
+
+
+def house_vitals(house: "House") -> Vitals:
+    """Of a process that serves people: ``greffier serve``, ``api`` or ``gateway``."""
+
+    async def store_is_writable() -> bool:
+        await house.store.check()
+        return house.distribution is not None or await asyncio.to_thread(has_room, house.settings.home)
+
+    measures: list[Measures] = [HouseMeasures(house)]
+    if house.talkers is not None:
+        measures.append(RecogniserMeasures(lambda: house.metrics.talking, house.talkers))
+    if house.sent is not None:
+        measures.append(OutletMeasures(house.sent))
+    return Vitals(
+        house.role,
+        house.metrics,
+        {"store": store_is_writable},
+        measures,
+        told=lambda: _told_of_house(house),
+        beside={sfu.rooms.gateway.provider: sfu.at_hand for sfu in house.sfus},
+        probe=house.engine,
+        distribution=house.distribution,
+    )
+
+
+def worker_vitals(
+    queue: str,
+    worker: Worker | None,
+    metrics: Metrics,
+    store: "SqlStore",
+    probe: "EngineProbe",
+    distribution: Distribution,
+) -> Vitals:
+    """Of ``greffier worker --queues <queue>``; ``worker`` is None where that is ``batch``."""
+
+    async def store_is_writable() -> bool:
+        await store.check()
+        return True
+
+    return Vitals(
+        "worker",
+        metrics,
+        {"store": store_is_writable},
+        [] if worker is None else [WorkerMeasures(worker)],
+        told=lambda: {"queue": queue, **({} if worker is None else _told_of_worker(worker))},
+        draining=lambda: worker is not None and worker.draining,
+        probe=probe,
+        distribution=distribution,
+    )
+
+
+def vitals_of(connection: HTTPConnection) -> Vitals:
+    vitals: Vitals = connection.app.state.vitals
+    return vitals
+
+
+def has_room(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free >= _LEAST_ROOM
+    except OSError:
+        return False
+
+
+def _told_of_house(house: "House") -> dict[str, object]:
+    meetings = house.meetings.all()
+    return {
+        "meetings": len(meetings),
+        "tracks": sum(meeting.tracks for meeting in meetings),
+        "readers": sum(meeting.feed.readers for meeting in meetings),
+    }
+
+
+def _told_of_worker(worker: Worker) -> dict[str, object]:
+    return {
+        "meetings": worker.meetings_held,
+        "talkers_held": worker.talkers_held,
+        "talkers_possible": worker.talkers_possible,
+        "load": round(worker.load, 3),
+        "lag": round(worker.lag, 3),
+        "draining": worker.draining,
+    }
+
+
+async def _holds(check: Check) -> bool:
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            return await check()
+    except (GreffierError, TimeoutError):
+        return False
+
+
+async def _ended(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
