@@ -23,6 +23,7 @@ from api import (
     recordings,
     session,
     sfu,
+    sound,
     transcripts,
     whip,
 )
@@ -30,6 +31,7 @@ from api.envelope import Envelope
 from api.house import House
 from api.problems import install_problems
 from api.schema import install_schema
+from api.vitals import house_vitals
 
 _log = logging.getLogger("greffier.server")
 
@@ -37,7 +39,7 @@ BODY_LIMIT = 1_000_000
 """Bytes of a request; what takes more or less says so on its route (``max_body_size``)."""
 STATIC = Path(__file__).parent / "web" / "static"
 _ROUTES = (
-    *(health, metrics, session, meetings, participants, captions, transcripts),
+    *(health, metrics, session, meetings, participants, captions, transcripts, sound),
     *(whip, audio_socket, hls, recordings, pages),
 )
 
@@ -52,6 +54,7 @@ def create_app(house: House) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.house = house
+    app.state.vitals = house_vitals(house)
     app.state.error_page = pages.error_page
     install_problems(app)
     install_schema(app)
@@ -75,13 +78,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     house: House = app.state.house
     await house.meetings.start()
     await house.jobs.start()
-    try:
-        for each in house.sfus:
-            for service in each.services:
-                await service.start()
-        yield
-    finally:
-        await wind_down(house)
+    async with app.state.vitals.running():
+        try:
+            for each in house.sfus:
+                for service in each.services:
+                    await service.start()
+            yield
+        finally:
+            await wind_down(house)
 
 
 async def wind_down(house: House) -> None:

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from starlette.requests import HTTPConnection
 
+from api.roles import Role
+
 if TYPE_CHECKING:
     from api.access import Access
+    from api.files import Files
+    from api.measures import Outlets
     from api.metrics import Metrics
+    from api.probe import EngineProbe
     from api.sample import Sample
     from api.settings import Settings
+    from api.vitals import Distribution
     from media_gateway.captioned_rooms import CaptionedRooms
     from media_gateway.webrtc import WhipPeers
-    from pipeline.jobs import RecordingJobs
+    from pipeline.domain import RecordingId
     from pipeline.running import LiveMeetings
-    from pipeline.store.objects import FolderObjects
     from pipeline.store.sql import SqlStore
-    from pipeline.store.uploads import Uploads
+
+
+class RecordingWork(Protocol):
+    """What uploaded recordings are given to: this process transcribes them, or others do."""
+
+    async def send(self, recording: RecordingId) -> None:
+        """Returns at once."""
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
 
 
 class RoomService(Protocol):
@@ -53,22 +69,29 @@ class Sfu:
 class House:
     """Made by ``api/opening.py``; ``app.state.house`` of the application.
 
-    ``check_languages`` raises ``InvalidInput`` for one that the model does not know.
+    ``check_languages`` raises ``InvalidInput`` for one that the model does not know. ``talkers`` can be captioned at
+    once, by the ``engine`` of this process, where it has one; else ``distribution`` is its way to others, and ``sent``
+    what went there of what was said. ``wall`` gives seconds since 1970, the same for all that share meetings.
     """
 
     settings: Settings
     store: SqlStore
-    objects: FolderObjects
-    uploads: Uploads
+    files: Files
     meetings: LiveMeetings
     access: Access
     metrics: Metrics
     peers: WhipPeers
-    jobs: RecordingJobs
+    jobs: RecordingWork
     sample: Sample
     check_languages: Callable[[tuple[str, ...]], None]
     livekit: Sfu | None = None
     janus: Sfu | None = None
+    role: Role = Role.SERVE
+    wall: Callable[[], float] = time.time
+    engine: EngineProbe | None = None
+    talkers: int | None = None
+    distribution: Distribution | None = None
+    sent: Outlets | None = None
 
     @property
     def sfus(self) -> list[Sfu]:

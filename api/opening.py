@@ -8,22 +8,23 @@ from dataclasses import replace
 from pathlib import Path
 
 from api.access import Access, is_loopback
-from api.gateways import Surroundings, open_janus, open_livekit, open_s3
+from api.detecting import speech_detectors
+from api.files import files_of
+from api.gateways import Surroundings, open_janus, open_livekit
 from api.house import House
 from api.jobs import jobs_in_process
 from api.metrics import Metrics
+from api.probe import EngineProbe
 from api.sample import Sample
 from api.settings import Settings
 from api.tokens import Signer, secret_in
-from api.wiring import Recognition, check_languages, equipment, speech_detectors
+from api.wiring import Recognition, check_languages, equipment
 from media_gateway.webrtc import WhipPeers
 from pipeline.bus.feed import CaptionFeed
 from pipeline.bus.leases import MemoryLeases
 from pipeline.errors import InvalidSetting
 from pipeline.running import RunningMeetings
-from pipeline.store.objects import FolderObjects
 from pipeline.store.sql import SqlStore
-from pipeline.store.uploads import Uploads
 
 
 @asynccontextmanager
@@ -32,7 +33,7 @@ async def open_house(settings: Settings, recognition: Recognition) -> AsyncItera
 
     Raises ``InvalidSetting`` where the folder or the database of the settings cannot be used.
     """
-    signer = Signer(secret_in(settings.home), settings.token_ttl)
+    signer = Signer(settings.secret or secret_in(settings.home), settings.token_ttl)
     with _alone_in(settings.home):
         async with _opened(settings, recognition, signer) as house:
             yield house
@@ -55,10 +56,10 @@ async def _opened(settings: Settings, recognition: Recognition, signer: Signer) 
     try:
         metrics = Metrics()
         async with recognition.batcher(metrics) as batcher:
-            objects, uploads = FolderObjects(settings.home / "objects"), Uploads(settings.home / "uploads")
+            files = files_of(settings, store, shared=False)
             loopback = is_loopback(settings.host)
             live = replace(
-                equipment(recognition, batcher, settings.languages, store, objects),
+                equipment(recognition, batcher, settings.languages, store, files),
                 new_feed=lambda first: CaptionFeed(first, metrics.watch()),
             )
             meetings = RunningMeetings(live, settings.empty_after)
@@ -67,7 +68,7 @@ async def _opened(settings: Settings, recognition: Recognition, signer: Signer) 
                 house=signer.name,
                 meetings=meetings,
                 store=store,
-                objects=objects if settings.s3 is None else open_s3(settings.s3),
+                objects=files.others_read,
                 leases=MemoryLeases(),
                 new_detector=live.new_detector,
                 load=lambda: metrics.talking / talkers,
@@ -75,17 +76,18 @@ async def _opened(settings: Settings, recognition: Recognition, signer: Signer) 
             house = House(
                 settings=settings,
                 store=store,
-                objects=objects,
-                uploads=uploads,
+                files=files,
                 meetings=meetings,
                 access=Access(store, signer, loopback=loopback),
                 metrics=metrics,
                 peers=WhipPeers(settings.ice_servers, loopback=loopback),
-                jobs=jobs_in_process(store, batcher, speech_detectors(), uploads, settings.languages),
+                jobs=jobs_in_process(store, batcher, speech_detectors(), files.uploads, settings.languages),
                 sample=Sample(),
                 check_languages=lambda languages: check_languages(recognition.engine, languages),
                 livekit=None if settings.livekit is None else open_livekit(settings.livekit, around),
                 janus=None if settings.janus is None else open_janus(settings.janus, settings.ice_servers, around),
+                engine=EngineProbe(batcher, metrics, settings.languages[0]),
+                talkers=talkers,
             )
             try:
                 yield house

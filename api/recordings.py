@@ -110,12 +110,13 @@ async def upload(request: Request, response: Response) -> RecordingShape:
     house = house_of(request)
     recording = RecordingId(secrets.token_hex(8))
     form = _Form(request.headers.get("content-type", ""))
-    async with house.uploads.receive(recording, _expected(request, house)) as arriving:
+    uploads = house.files.uploads
+    async with uploads.receive(recording, _expected(request, house)) as arriving:
         await _receive(request, form, arriving, house.settings.upload_limit)
     try:
         fields = form.checked()
         house.check_languages(tuple(fields.languages))
-        await asyncio.to_thread(Recording.open, house.uploads.path(recording), form.file_name or _UNNAMED)
+        await asyncio.to_thread(Recording.open, uploads.path(recording), form.file_name or _UNNAMED)
         job = RecordingJob(
             recording,
             fields.title or _title_of(form.file_name),
@@ -123,11 +124,12 @@ async def upload(request: Request, response: Response) -> RecordingShape:
             MeetingId(secrets.token_hex(8)),
             tuple(fields.languages),
         )
+        await uploads.share(recording)
         await house.store.create_recording(job)
     except BaseException:
-        house.uploads.remove(recording)
+        await uploads.discard(recording)
         raise
-    house.jobs.send(recording)
+    await house.jobs.send(recording)
     response.headers["Location"] = f"{router.prefix}/{recording}"
     return _shape(job)
 
@@ -151,7 +153,7 @@ async def delete(request: Request, recording: str) -> Response:
     house = house_of(request)
     # Whoever transcribes it learns from the store that it is gone.
     await house.store.delete_recording(RecordingId(recording))
-    await asyncio.to_thread(house.uploads.remove, RecordingId(recording))
+    await house.files.uploads.discard(RecordingId(recording))
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 

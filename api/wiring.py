@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from api.detecting import speech_detectors
+from api.files import Files
 from api.settings import PolicyName, Settings
 from models.batching import Batcher, BatchObserver, BatchSettings
 from models.calibration import Calibration, calibrate
 from models.cuda import load_cublas
 from models.downloads import Progress
 from models.faster_whisper import EngineSettings, WhisperEngine
-from models.silero import SileroModel, bundled_model
 from models.weights import locate
 from pipeline.bus.feed import CaptionFeed
 from pipeline.bus.memory import MemoryAudioBus
@@ -18,10 +19,8 @@ from pipeline.errors import InvalidInput
 from pipeline.live.meeting import MeetingCaptioner
 from pipeline.live.policies import CommitPolicy, LocalAgreement
 from pipeline.live.settings import LiveSettings
-from pipeline.ports import KeptMeetings, Recognizer, SpeechDetector
+from pipeline.ports import KeptMeetings, Recognizer
 from pipeline.running import Equipment
-from pipeline.store.audio import MeetingAudio, audio_key, meeting_prefix
-from pipeline.store.objects import FolderObjects
 from pipeline.store.spool import AudioSpool
 
 _OFFLINE_BATCH = 2
@@ -73,7 +72,7 @@ def equipment(
     recognizer: Recognizer,
     languages: tuple[str, ...],
     store: KeptMeetings,
-    objects: FolderObjects,
+    files: Files,
 ) -> Equipment:
     """What live meetings run on; ``languages`` are those of meetings that name none."""
     return Equipment(
@@ -85,8 +84,8 @@ def equipment(
         new_bus=MemoryAudioBus,
         new_memory=AudioSpool,
         new_feed=CaptionFeed,
-        new_keeper=lambda meeting: MeetingAudio(lambda track: objects.path(audio_key(meeting, track))),
-        forget=lambda meeting: objects.delete_prefix(meeting_prefix(meeting)),
+        new_keeper=files.new_keeper,
+        forget=files.forget,
     )
 
 
@@ -107,6 +106,8 @@ def _calibrated(settings: Settings, progress: Progress) -> tuple[Path, Calibrati
         chosen = replace(chosen, batch=settings.batch)
     if settings.step is not None:
         chosen = replace(chosen, step=settings.step)
+    if settings.talkers is not None:
+        chosen = replace(chosen, talkers=settings.talkers)
     return folder, chosen
 
 
@@ -115,7 +116,3 @@ def _engine_settings(chosen: Calibration) -> EngineSettings:
         device=chosen.device, compute_type=chosen.compute_type, callers=chosen.callers, threads=chosen.threads
     )
 
-
-def speech_detectors() -> Callable[[], SpeechDetector]:
-    """Makes the speech detector of one more track."""
-    return SileroModel(bundled_model()).detector

@@ -50,8 +50,15 @@ class S3:
     def settings(self) -> S3Settings:
         return S3Settings(self.url, BUCKET, KEY, SECRET, REGION)
 
-    def objects(self, bucket: str = BUCKET, key: str = KEY, secret: str = SECRET, region: str = REGION) -> S3Objects:
-        return S3Objects(self.url, bucket, key, secret, region)
+    def objects(
+        self,
+        bucket: str = BUCKET,
+        key: str = KEY,
+        secret: str = SECRET,
+        region: str = REGION,
+        public_url: str | None = None,
+    ) -> S3Objects:
+        return S3Objects(self.url, bucket, key, secret, region, public_url=public_url)
 
     def path(self, key: str, bucket: str = BUCKET) -> Path:
         """The file that it keeps an object in."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 import av
@@ -51,14 +51,14 @@ class TrackAudio:
 
     Where nothing was sent there is silence, filled in when sound comes again. What was written is readable even if
     ``finish`` is never called, but for the last second. Mono, 16 kHz, 28 kb/s. Raises ``StorageFull`` and
-    ``StorageFailed``; nothing more can be written then.
+    ``StorageFailed``; nothing more can be written then. An open file stays open.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, place: Path | BinaryIO) -> None:
         self._rest: Samples = np.zeros(0, np.int16)  # less than a block, not encoded yet
         self._blocks = 0
         with _explained():
-            self._file = av.open(str(path), "w", format="ogg", options=_OPTIONS)
+            self._file = av.open(str(place) if isinstance(place, Path) else place, "w", format="ogg", options=_OPTIONS)
             self._stream = self._file.add_stream("libopus", rate=SAMPLE_RATE)
             self._stream.codec_context.layout = "mono"
             self._stream.codec_context.bit_rate = _BIT_RATE
@@ -121,14 +121,14 @@ class TrackAudio:
 
 @dataclass(slots=True)
 class MeetingAudio:
-    """An ``AudioKeeper``: keeps the sound of all tracks of a meeting; ``path`` says in which file that of a track goes.
+    """An ``AudioKeeper``: keeps the sound of all tracks of a meeting; ``place`` says in which file each goes.
 
     Encoding and the disk take a thread of their own, so that captions never wait for them. At most ``_MOST_WAITING``
     frames wait; while that many do, new frames are dropped and are silence in the file. A track whose file fails is
     kept no further, and the meeting goes on.
     """
 
-    path: Callable[[TrackId], Path]
+    place: Callable[[TrackId], Path | BinaryIO]
     dropped: int = 0
     _tracks: dict[TrackId, TrackAudio | None] = field(default_factory=dict)
     _queue: "queue.Queue[AudioFrame | None]" = field(default_factory=lambda: queue.Queue(_MOST_WAITING))
@@ -167,7 +167,7 @@ class MeetingAudio:
 
     def _write(self, frame: AudioFrame) -> None:
         if frame.track not in self._tracks:
-            self._tracks[frame.track] = TrackAudio(self.path(frame.track))
+            self._tracks[frame.track] = TrackAudio(self.place(frame.track))
         if audio := self._tracks[frame.track]:
             audio.write(frame)
 

@@ -1,7 +1,7 @@
 """Files under keys, in a bucket of any S3: Outscale's, Ceph, MinIO, Amazon's.
 
-Spoken by object_store, Apache's library for it (obstore for Python). It signs with the region, puts the bucket into the
-path, and uses what every S3 has: PUT, GET, LIST, DELETE and uploads in parts.
+Spoken by object_store, Apache's library for it (obstore for Python). It signs with the region, names the bucket in the
+path or the host, and uses what every S3 has: PUT, GET, LIST, DELETE and uploads in parts.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
+import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
@@ -52,8 +53,22 @@ class S3Objects:
     ``StorageFailed`` when the bucket cannot be used, after ``_PATIENCE`` and one request at most.
     """
 
-    def __init__(self, endpoint: str, bucket: str, key: str, secret: str, region: str = "us-east-1") -> None:
-        """``endpoint`` is the URL of the S3 without the bucket; ``key`` and ``secret`` sign."""
+    def __init__(
+        self,
+        endpoint: str,
+        bucket: str,
+        key: str,
+        secret: str,
+        region: str = "us-east-1",
+        *,
+        path_style: bool = True,
+        public_url: str | None = None,
+    ) -> None:
+        """``endpoint`` is the URL of the S3 without the bucket; ``key`` and ``secret`` sign.
+
+        ``path_style`` names the bucket in the path, else it stands before the host. ``public_url`` is the ``endpoint``
+        as those reach it who follow a ``link``.
+        """
         self._endpoint, self._bucket = endpoint, bucket
         credential: S3Credential = {
             "access_key_id": key,
@@ -62,24 +77,28 @@ class S3Objects:
             "expires_at": None,
         }
         client: ClientConfig = {
-            "allow_http": endpoint.startswith("http:"),
             "connect_timeout": _CONNECT,
             "read_timeout": _SILENCE,
             "timeout": _WHOLE,
         }
         retries: RetryConfig = {"retry_timeout": _PATIENCE}
-        # What is not said here it takes from AWS_* variables of other tools: where and as whom is said.
-        self._store = S3Store(
-            bucket,
-            aws_endpoint_url_s3=endpoint,
-            region=region,
-            virtual_hosted_style_request=False,
-            skip_signature=False,
-            disable_bulk_delete=True,
-            credential_provider=lambda: credential,
-            client_options=client,
-            retry_config=retries,
-        )
+
+        def store(url: str) -> S3Store:
+            # What is not said here it takes from AWS_* variables of other tools: where and as whom is said.
+            return S3Store(
+                bucket,
+                aws_endpoint_url_s3=url if path_style else url.replace("://", f"://{bucket}.", 1),
+                region=region,
+                virtual_hosted_style_request=not path_style,
+                skip_signature=False,
+                disable_bulk_delete=True,
+                credential_provider=lambda: credential,
+                client_options={**client, "allow_http": url.startswith("http:")},
+                retry_config=retries,
+            )
+
+        self._store = store(endpoint)
+        self._links = None if public_url is None else store(public_url)
 
     async def put(self, key: str, content: bytes | BinaryIO) -> None:
         checked_key(key)
@@ -103,6 +122,19 @@ class S3Objects:
             file.close()
             raise
         return file
+
+    async def link(self, key: str, seconds: float) -> str | None:
+        """A signed URL by which anybody may read what is under ``key`` for so long: given to one, and never logged.
+
+        None where S3 cannot be reached from outside. Raises ``NotFound``.
+        """
+        checked_key(key)
+        if self._links is None:
+            return None
+        with self._explained():
+            with _found(key):
+                await self._store.head_async(key)
+            return await obstore.sign_async(self._links, "GET", key, timedelta(seconds=seconds))
 
     async def delete_prefix(self, prefix: str) -> None:
         below = checked_key(prefix.removesuffix("/"))
@@ -128,12 +160,8 @@ class S3Objects:
             raise
 
     async def _fetch(self, key: str, file: BinaryIO) -> None:
-        try:
+        with _found(key):
             found = await self._store.get_async(key)
-        except FileNotFoundError as error:
-            if _said(error) == _NO_BUCKET:
-                raise
-            raise NotFound(f"nothing is kept under {key}") from None
         async for piece in found.stream():
             with _write():
                 await asyncio.to_thread(file.write, piece)
@@ -170,6 +198,16 @@ class S3Objects:
         else:
             why = f"does not do what it is asked ({said}): see its log"
         return StorageFailed(f"S3 at {self._endpoint} {why}")
+
+
+@contextmanager
+def _found(key: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        if _said(error) == _NO_BUCKET:
+            raise
+        raise NotFound(f"nothing is kept under {key}") from None
 
 
 @dataclass(slots=True)

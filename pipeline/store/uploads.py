@@ -1,4 +1,7 @@
-"""Uploaded recordings on disk, while they arrive and until they are transcribed: one file each, in one folder."""
+"""Uploaded recordings, while they arrive and until they are transcribed: one file each, in a folder.
+
+Where those who transcribe are other processes than those who receive, they wait in an object store.
+"""
 
 import asyncio
 import errno
@@ -11,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.domain import RecordingId
+from pipeline.ports import ObjectStore
 from pipeline.store.disk import explained
 
 _PART = ".part"
@@ -49,6 +53,11 @@ def _check_room(folder: Path, size: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def upload_key(recording: RecordingId) -> str:
+    """Where an object store keeps an uploaded recording."""
+    return f"recordings/{recording}"
+
+
 class Uploads:
     """A folder of uploads. What did not arrive whole is never seen and leaves nothing behind."""
 
@@ -79,7 +88,15 @@ class Uploads:
         finally:
             part.unlink(missing_ok=True)
 
+    async def share(self, recording: RecordingId) -> None:
+        """It is to be transcribed, by whoever can find it then. Raises ``StorageFailed``."""
+
+    async def discard(self, recording: RecordingId) -> None:
+        """Nobody needs it any more, wherever it is; nothing there is no error. Raises ``StorageFailed``."""
+        await asyncio.to_thread(self.remove, recording)
+
     def remove(self, recording: RecordingId) -> None:
+        """Its file here."""
         self.path(recording).unlink(missing_ok=True)
 
     def remove_others(self, kept: Collection[RecordingId]) -> None:
@@ -87,3 +104,22 @@ class Uploads:
         for path in self._folder.iterdir() if self._folder.exists() else ():
             if path.name not in kept:
                 path.unlink(missing_ok=True)
+
+
+class SharedUploads(Uploads):
+    """Uploads that arrive in a folder of this process, and wait in an object store that other processes read, too."""
+
+    def __init__(self, folder: Path, objects: ObjectStore) -> None:
+        super().__init__(folder)
+        self._objects = objects
+
+    async def share(self, recording: RecordingId) -> None:
+        with _explained():
+            file = await asyncio.to_thread(self.path(recording).open, "rb")
+        with file:
+            await self._objects.put(upload_key(recording), file)
+        await asyncio.to_thread(self.remove, recording)
+
+    async def discard(self, recording: RecordingId) -> None:
+        await asyncio.to_thread(self.remove, recording)
+        await self._objects.delete_prefix(upload_key(recording))

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+from api.files import files_of
 from api.wiring import Recognition, equipment
 from media_gateway.files import FileTap
 from pipeline.domain import Meeting, MeetingId, Participant, ParticipantId
@@ -12,6 +13,7 @@ from pipeline.store.audio import audio_key
 from pipeline.store.objects import FolderObjects
 from pipeline.store.sql import SqlStore
 from tests.api.test_replay import JFK, LEOPARD, errors
+from tests.houses import settings_in
 from tests.recordings import recorded
 
 MEETING = MeetingId("council")
@@ -19,9 +21,9 @@ MEETING = MeetingId("council")
 
 async def test_captions_of_two_participants_reach_readers_and_the_store(loaded: Recognition, tmp_path: Path) -> None:
     store = SqlStore.open(f"sqlite:///{tmp_path / 'greffier.sqlite'}")
-    objects = FolderObjects(tmp_path / "objects")
+    files, objects = files_of(settings_in(tmp_path), store, shared=False), FolderObjects(tmp_path / "objects")
     async with loaded.batcher() as recognizer:
-        meetings = RunningMeetings(equipment(loaded, recognizer, ("en", "fr"), store, objects))
+        meetings = RunningMeetings(equipment(loaded, recognizer, ("en", "fr"), store, files))
         await meetings.start()
         created_at = meetings.equipment.wall()
         await store.create_meeting(Meeting(MEETING, "Council", created_at, keep_audio=True))

@@ -8,6 +8,8 @@ import ssl
 import threading
 import time
 import traceback
+import urllib.error
+import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -69,7 +71,7 @@ def scripted(script: Scripted, certificate: Path | None = None) -> Iterator[Scri
             self.end_headers()
             self.wfile.write(script.body.encode())
 
-        do_PUT = do_GET = do_DELETE = answer  # noqa: N815 - as http.server calls them
+        do_PUT = do_GET = do_HEAD = do_DELETE = answer  # noqa: N815 - as http.server calls them
 
         def log_message(self, *_: object) -> None:
             pass
@@ -113,6 +115,54 @@ async def test_an_object_lies_under_its_key_in_the_bucket_with_its_type(server: 
     assert kinds == ["application/json", "audio/ogg", "application/octet-stream"]
     assert all(f"{KEY}/" in headers["authorization"] for _, _, headers in script.asked)
     assert all(f"/{REGION}/s3/" in headers["authorization"] for _, _, headers in script.asked)
+
+
+async def test_a_link_lets_anybody_read_one_object_for_a_while(server: S3) -> None:
+    objects = server.objects(public_url=server.url)
+    await objects.put(FILE, b"{}")
+    link = await objects.link(FILE, 60.0)
+    assert link is not None
+    assert await asyncio.to_thread(fetched, link) == (200, b"{}")
+    assert (await asyncio.to_thread(fetched, link.replace("0a1b", "0a1c")))[0] == 403
+    short = await objects.link(FILE, 1.0)
+    assert short is not None
+    until = time.monotonic() + 30.0
+    while (await asyncio.to_thread(fetched, short))[0] == 200 and time.monotonic() < until:  # noqa: ASYNC110 - it tells nobody
+        await asyncio.sleep(0.2)
+    assert (await asyncio.to_thread(fetched, short))[0] == 403
+    with pytest.raises(NotFound):
+        await objects.link("metadata/never", 60.0)
+
+
+async def test_there_are_no_links_where_s3_is_not_reached_from_outside(server: S3) -> None:
+    await server.objects().put(FILE, b"{}")
+    assert await server.objects().link(FILE, 60.0) is None
+    with scripted(Scripted()) as script:
+        objects = S3Objects(script.url, "b", KEY, SECRET, REGION, public_url="https://files.example")
+        link = await objects.link(FILE, 60.0)
+    assert link is not None
+    assert link.startswith(f"https://files.example/b/{FILE}?X-Amz-")
+    assert SECRET not in link
+
+
+async def test_the_bucket_may_stand_before_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    with scripted(Scripted()) as script:
+        monkeypatch.setenv("http_proxy", script.url)  # which is told the whole URL, and no name is looked up
+        objects = S3Objects("http://s3.test", "b", KEY, SECRET, path_style=False, public_url="https://files.test")
+        await objects.put(FILE, b"{}")
+        link = await objects.link(FILE, 60.0)
+    assert {path for _, path, _ in script.asked} == {f"http://b.s3.test/{FILE}"}
+    assert link is not None
+    assert link.startswith(f"https://b.files.test/{FILE}?X-Amz-")
+
+
+def fetched(url: str) -> tuple[int, bytes]:
+    """Without a key."""
+    try:
+        with urllib.request.urlopen(url, timeout=30.0) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as refused:
+        return refused.code, b""
 
 
 async def test_variables_of_other_tools_change_nothing(server: S3, monkeypatch: pytest.MonkeyPatch) -> None:

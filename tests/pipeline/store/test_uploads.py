@@ -1,14 +1,16 @@
 """Uploads arrive whole or leave nothing, are their owner's alone, and never take the last of the disk."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pipeline.domain import RecordingId
-from pipeline.errors import StorageFull
+from pipeline.errors import NotFound, StorageFailed, StorageFull
 from pipeline.store import uploads as module
-from pipeline.store.uploads import Uploads
+from pipeline.store.uploads import SharedUploads, Uploads, upload_key
+from tests.s3_server import running_s3
 
 ONE = RecordingId("one")
 MORE_THAN_ANY_DISK = 10**18
@@ -71,6 +73,27 @@ async def test_what_finds_no_room_beside_them_is_refused_before_any_of_it_is_tak
     async with uploads.receive(ONE, Disk.free - module._RESERVE) as upload:
         await upload.write(b"hello")
     assert uploads.path(ONE).exists()
+
+
+async def test_shared_ones_arrive_here_and_wait_in_an_object_store_alone(tmp_path: Path) -> None:
+    with running_s3(tmp_path / "s3") as server:
+        objects = server.objects()
+        uploads = SharedUploads(tmp_path / "uploads", objects)
+        async with uploads.receive(ONE) as upload:
+            await upload.write(b"hello")
+        await uploads.share(ONE)
+        assert left(uploads) == []
+        with await objects.open(upload_key(ONE)) as file:
+            assert file.read() == b"hello"
+        await uploads.discard(ONE)
+        with pytest.raises(NotFound):
+            await objects.open(upload_key(ONE))
+        async with uploads.receive(ONE) as upload:
+            await upload.write(b"hello")
+        await asyncio.to_thread(server.kill)
+        with pytest.raises(StorageFailed, match="GREFFIER_S3_ENDPOINT_URL"):
+            await uploads.share(ONE)
+        assert left(uploads) == [uploads.path(ONE)], "whoever shares it decides what becomes of it"
 
 
 def test_what_a_killed_process_left_is_removed(uploads: Uploads) -> None:
