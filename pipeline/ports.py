@@ -206,6 +206,9 @@ class MeetingList(Protocol):
     async def meetings(self, query: str = "", before: float | None = None, limit: int = 50) -> list[Meeting]:
         """Newest first, those created before ``before``."""
 
+    async def open_meetings(self) -> list[Meeting]:
+        """Those that are not over."""
+
 
 class Participants(Protocol):
     """Who takes part, kept per meeting. Raises ``NotFound``, ``StorageFull``."""

@@ -26,8 +26,8 @@ _LOOK = 50
 _THREADS = 8
 """Offers that one worker looks into at once; it fetches no more than these, so that others find the rest."""
 _TOO_OLD = 60_000
-_LEAST_DELAY, _MOST_DELAY = 1_000, 10_000
-"""Milliseconds for which a full worker puts an offer back."""
+_LEAST_DELAY, _MOST_DELAY = 1.0, 10.0
+_MILLISECONDS = 1_000
 _DEAD_LETTERS = 3_600_000
 _PATIENCE = 5.0
 _STOP = 2_000
@@ -55,7 +55,8 @@ def broker_at(url: str) -> RedisBroker:
         )
     except ValueError as error:
         raise InvalidSetting(f"GREFFIER_REDIS_URL is no address of a Redis: {error}") from error
-    return RedisBroker(client=client, namespace="greffier:queues", dead_message_ttl=_DEAD_LETTERS)
+    broker: Callable[..., RedisBroker] = RedisBroker
+    return broker(client=client, namespace="greffier:queues", dead_message_ttl=_DEAD_LETTERS)
 
 
 class Offers:
@@ -67,15 +68,10 @@ class Offers:
         self._load: Callable[[], float] = lambda: 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._worker: dramatiq.Worker | None = None
-        self._actor = dramatiq.actor(
-            self._look_into,
-            actor_name=_ACTOR,
-            queue_name=QUEUE,
-            broker=broker,
-            max_age=_TOO_OLD,
-            max_retries=None,
-            retry_when=_may_retry,
+        declared = dramatiq.actor(
+            actor_name=_ACTOR, queue_name=QUEUE, broker=broker, max_age=_TOO_OLD, retry_when=_may_retry
         )
+        self._actor = declared(self._look_into)
 
     async def send(self, meeting: MeetingId) -> None:
         """Somebody is to caption ``meeting``. Raises ``BusFailed``."""
@@ -114,17 +110,19 @@ class Offers:
     def _look_into(self, meeting: str) -> None:
         """In a thread of dramatiq's."""
         if self._take is None or self._loop is None:
-            raise Retry("nobody takes offers here", delay=_LEAST_DELAY)
+            raise Retry("nobody takes offers here", delay=round(_LEAST_DELAY * _MILLISECONDS))
         looking = asyncio.run_coroutine_threadsafe(_awaited(self._take(MeetingId(meeting))), self._loop)
         try:
             verdict = looking.result()
         except GreffierError as error:
-            raise Retry(type(error).__name__, delay=_LEAST_DELAY) from error
+            raise Retry(type(error).__name__, delay=round(_LEAST_DELAY * _MILLISECONDS)) from error
         if verdict is Verdict.FULL:
-            raise Retry("full", delay=self._delay())
+            raise Retry("full", delay=round(put_back_for(self._load()) * _MILLISECONDS))
 
-    def _delay(self) -> int:
-        return round(min(max(self._load() ** 2 * _LEAST_DELAY, _LEAST_DELAY), _MOST_DELAY))
+
+def put_back_for(load: float) -> float:
+    """Seconds for which a worker of this ``load`` puts an offer back that it has no room for."""
+    return min(max(load**2 * _LEAST_DELAY, _LEAST_DELAY), _MOST_DELAY)
 
 
 async def _awaited(work: Awaitable[Verdict]) -> Verdict:

@@ -76,6 +76,13 @@ def meetings(connection: Connection, query: str, before: float | None, limit: in
     return [meeting_of(row) for row in connection.execute(wanted)]
 
 
+def open_meetings(connection: Connection) -> list[Meeting]:
+    """Oldest first."""
+    table = tables.meetings
+    wanted = select(table).where(table.c.ended_at.is_(None)).order_by(table.c.created_at)
+    return [meeting_of(row) for row in connection.execute(wanted)]
+
+
 def _mentions(word: str) -> ColumnElement[bool]:
     """Whether the title, a name somebody had or a text ever kept of the meeting contains ``word``."""
     spoken = (tables.participants, tables.finals, tables.records, tables.corrections)

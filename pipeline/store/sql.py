@@ -87,6 +87,10 @@ class SqlStore:
         """
         return await self._read(meetings.meetings, query, before, limit)
 
+    async def open_meetings(self) -> list[Meeting]:
+        """Those that are not over, oldest first."""
+        return await self._read(meetings.open_meetings)
+
     async def update_meeting(self, meeting: Meeting) -> None:
         await self._write(meetings.update_meeting, meeting)
 
