@@ -30,6 +30,7 @@ from api import (
 from api.envelope import Envelope
 from api.house import House
 from api.problems import install_problems
+from api.roles import Role
 from api.schema import install_schema
 from api.vitals import house_vitals
 
@@ -38,10 +39,17 @@ _log = logging.getLogger("greffier.server")
 BODY_LIMIT = 1_000_000
 """Bytes of a request; what takes more or less says so on its route (``max_body_size``)."""
 STATIC = Path(__file__).parent / "web" / "static"
-_ROUTES = (
-    *(health, metrics, session, meetings, participants, captions, transcripts, sound),
-    *(whip, audio_socket, hls, recordings, pages),
+_OF_ALL = (health.router, metrics.router)
+_OF_SPEAKERS = (whip.router, audio_socket.router, sfu.livekit, sfu.janus)
+_OF_READERS = tuple(
+    room.router for room in (session, meetings, participants, captions, transcripts, sound, hls, recordings, pages)
 )
+_ROUTES = {
+    Role.SERVE: (*_OF_ALL, *_OF_READERS, *_OF_SPEAKERS),
+    Role.GATEWAY: (*_OF_ALL, *_OF_SPEAKERS),
+    Role.API: (*_OF_ALL, *_OF_READERS),
+}
+"""What each process answers; docs/deploy.md says which of them a proxy sends a path to."""
 
 
 def create_app(house: House) -> FastAPI:
@@ -58,9 +66,10 @@ def create_app(house: House) -> FastAPI:
     app.state.error_page = pages.error_page
     install_problems(app)
     install_schema(app)
-    for router in (*(room.router for room in _ROUTES), sfu.livekit, sfu.janus):
+    for router in _ROUTES[house.role]:
         app.include_router(router, max_body_size=BODY_LIMIT)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    if house.role is not Role.GATEWAY:
+        app.mount("/static", StaticFiles(directory=STATIC), name="static")
     if house.settings.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -70,6 +79,8 @@ def create_app(house: House) -> FastAPI:
             expose_headers=["Location", "ETag", "Link", "Accept-Post", "WWW-Authenticate", "Content-Disposition"],
         )
     app.add_middleware(Envelope)
+    if house.traces is not None:
+        app.add_middleware(house.traces.app)
     return app
 
 
@@ -93,15 +104,32 @@ async def wind_down(house: House) -> None:
     await house.sample.close()
     # No more rooms: what SFUs ask for from now on waits for the next process, or goes to another one.
     await _all(service.close() for each in house.sfus for service in each.services)
+    if house.role is Role.SERVE:
+        await _end_captions(house)
+    else:
+        await _leave_captions(house)
+    # A recording that is being transcribed is taken up again at the next start.
+    await house.jobs.close()
+    # The recogniser and the store, which all of these use, are closed by whoever opened the house.
+
+
+async def _end_captions(house: House) -> None:
+    """Of the process that captions its meetings itself."""
     # Meetings first, 3 s at most: what was heard becomes final and is stored, readers are sent it, then feeds end.
     await house.meetings.close()
     # Rooms are left once they were shown those finals.
     await _all(each.rooms.close() for each in house.sfus)
     # Nobody listens to connections any more.
     await house.peers.close_all()
-    # A recording that is being transcribed is taken up again at the next start.
-    await house.jobs.close()
-    # The recogniser and the store, which all of these use, are closed by whoever opened the house.
+
+
+async def _leave_captions(house: House) -> None:
+    """Of a process whose meetings go on: others caption them, and people come back to another one."""
+    # Sound ends first, with what was said until then on its way. Another gateway is let into the rooms.
+    await _all(each.rooms.close() for each in house.sfus)
+    await house.peers.close_all()
+    # Then what waits is written, and readers end.
+    await house.meetings.close()
 
 
 async def _all(closing: Iterable[Awaitable[None]]) -> None:

@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from api.audiences import EventLog, Terminal
+from api.detecting import speech_detectors
 from api.output import check_writable, fetch_progress, opened, written
 from api.replay import Audience, Replay, Voice, named, voices_of
 from api.settings import PolicyName, Settings
-from api.wiring import recognition, speech_detectors
+from api.wiring import recognition
 from models.batching import Batcher
 from pipeline.domain import TrackId
 from pipeline.errors import InvalidInput

@@ -15,13 +15,22 @@ from api.parsing import parse_host, parse_languages
 from api.settings import PolicyName, Settings, read_settings
 from api.variables import HOST, PORT, SPOKEN, VARIABLES
 from pipeline.domain import Scope
-from pipeline.errors import GreffierError, InvalidInput, ModelUnavailable, NotFound, StorageFull, UnreadableMedia
+from pipeline.errors import (
+    BusFailed,
+    GreffierError,
+    InvalidInput,
+    ModelUnavailable,
+    NotFound,
+    StorageFull,
+    UnreadableMedia,
+)
 from pipeline.export.formats import FORMATS
 
 _CODES = (
     (UnreadableMedia, 66),
     (InvalidInput, 64),
     (ModelUnavailable, 69),
+    (BusFailed, 69),
     (NotFound, 66),
     (StorageFull, 73),
 )
@@ -33,6 +42,7 @@ _ABOUT = """\
 Live captions, transcripts and minutes for meetings.
 
   greffier serve                                  meetings in the browser, at http://localhost:8642
+  greffier gateway, worker, api                   the same as many processes, over Redis and PostgreSQL
   greffier keys add "our site" --scope meetings   make an API key
   greffier demo                                   caption the sample meeting in this terminal
   greffier caption anne.wav bob.ogg               caption recordings as the live tracks of one meeting
@@ -42,7 +52,7 @@ Live captions, transcripts and minutes for meetings.
 
 _EXITS = """\
 0 all went well; 1 something lacks, or a recording broke off; 2 or 64 a wrong option or setting; 66 not a recording, or
-  no such key; 69 the model is not there; 73 no room left to write; 130 interrupted: what was made is kept
+  no such key; 69 the model or Redis is not there; 73 no room left to write; 130 interrupted: what was made is kept
 """
 
 
@@ -97,6 +107,7 @@ def parser() -> argparse.ArgumentParser:
     _add_transcribe(commands)
     _add_doctor(commands)
     _add_serve(commands)
+    _add_shared(commands)
     _add_keys(commands)
     return whole
 
@@ -149,10 +160,30 @@ def _add_doctor(commands: Commands) -> None:
 
 def _add_serve(commands: Commands) -> None:
     command = _new(commands, "serve", "run the server: meetings in the browser, and the API")
-    command.add_argument("--host", type=_host, help="where to listen (GREFFIER_HOST; default 127.0.0.1)")
-    command.add_argument("--port", type=_port, help="the port, 0 for any (GREFFIER_PORT; default 8642)")
+    _add_address(command)
     command.add_argument("--open", action="store_true", help="open the page in a browser")
     command.set_defaults(run=_serve)
+
+
+def _add_address(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--host", type=_host, help="where to listen (GREFFIER_HOST; default 127.0.0.1)")
+    command.add_argument("--port", type=_port, help="the port, 0 for any (GREFFIER_PORT; default 8642)")
+
+
+def _add_shared(commands: Commands) -> None:
+    """The commands of processes that share meetings."""
+    taking = _new(commands, "gateway", "take the sound of meetings, and send what is said to workers")
+    _add_address(taking)
+    taking.set_defaults(run=_gateway)
+    working = _new(commands, "worker", "recognise what is said, in live meetings or in recordings")
+    working.add_argument(
+        "--queues", choices=["live", "batch"], required=True, help="live meetings, or recordings: one process for each"
+    )
+    _add_address(working)
+    working.set_defaults(run=_worker)
+    asked = _new(commands, "api", "serve pages, captions to readers, and the API")
+    _add_address(asked)
+    asked.set_defaults(run=_api)
 
 
 def _add_keys(commands: Commands) -> None:
@@ -192,6 +223,24 @@ def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
     from api.serve import serve
 
     return serve(arguments, settings)
+
+
+def _gateway(arguments: argparse.Namespace, settings: Settings) -> int:
+    from api.serve import gateway
+
+    return gateway(arguments, settings)
+
+
+def _worker(arguments: argparse.Namespace, settings: Settings) -> int:
+    from api.serve import worker
+
+    return worker(arguments, settings)
+
+
+def _api(arguments: argparse.Namespace, settings: Settings) -> int:
+    from api.serve import api
+
+    return api(arguments, settings)
 
 
 def _keys_add(arguments: argparse.Namespace, settings: Settings) -> int:

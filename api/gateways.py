@@ -1,14 +1,15 @@
 """Opens the SFUs that the settings name: their rooms as this process captions them, and what begins that by itself."""
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from api.house import Sfu
 from api.meetings import new_id
 from api.parsing import IceServer
 from api.settings import JanusSettings, LiveKitSettings, S3Settings
-from media_gateway.captioned_rooms import CaptionedRooms
+from media_gateway.captioned_rooms import CaptionedRooms, Patience
 from media_gateway.sfu import SfuGateway
 from pipeline.ports import Leases, ObjectStore, SpeechDetector
 from pipeline.running import LiveMeetings
@@ -34,9 +35,13 @@ class Surroundings:
     leases: Leases
     new_detector: Callable[[], SpeechDetector]
     load: Callable[[], float]
+    wall: Callable[[], float] = time.time
+    patience: Patience = field(default_factory=Patience)
 
     def rooms_of(self, gateway: SfuGateway) -> CaptionedRooms:
-        return CaptionedRooms(gateway, self.meetings, self.store, self.leases, lambda: new_id(12))
+        return CaptionedRooms(
+            gateway, self.meetings, self.store, self.leases, lambda: new_id(12), self.wall, self.patience
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,6 @@ def _playbacks(request: Request) -> Playbacks:
     state = request.app.state
     if not hasattr(state, "playbacks"):
         house = house_of(request)
-        state.playbacks = Playbacks(house.store, house.meetings, house.settings.hls_hold_back)
+        state.playbacks = Playbacks(house.store, house.meetings, house.settings.hls_hold_back, house.wall)
     playbacks: Playbacks = state.playbacks
     return playbacks

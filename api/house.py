@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from api.probe import EngineProbe
     from api.sample import Sample
     from api.settings import Settings
+    from api.telemetry import Traces
     from api.vitals import Distribution
     from media_gateway.captioned_rooms import CaptionedRooms
     from media_gateway.webrtc import WhipPeers
@@ -92,6 +93,7 @@ class House:
     talkers: int | None = None
     distribution: Distribution | None = None
     sent: Outlets | None = None
+    traces: Traces | None = None
 
     @property
     def sfus(self) -> list[Sfu]:

@@ -1,7 +1,6 @@
 """Meetings: create, list and search, show, end, delete; their glossary and languages, pause, and the sample."""
 
 import secrets
-import time
 from dataclasses import replace
 from typing import Annotated
 
@@ -26,7 +25,7 @@ async def create(request: Request, response: Response, wanted: NewMeeting) -> Me
     meeting = Meeting(
         new_id(12),
         wanted.title,
-        time.time(),
+        house.wall(),
         tuple(wanted.languages),
         tuple(wanted.glossary),
         wanted.keep_audio,

@@ -12,12 +12,14 @@ from api.detecting import speech_detectors
 from api.files import files_of
 from api.gateways import Surroundings, open_janus, open_livekit
 from api.house import House
+from api.job_counts import count_jobs
 from api.jobs import jobs_in_process
 from api.metrics import Metrics
 from api.probe import EngineProbe
 from api.sample import Sample
 from api.settings import Settings
 from api.tokens import Signer, secret_in
+from api.tracing import tracing
 from api.wiring import Recognition, check_languages, equipment
 from media_gateway.webrtc import WhipPeers
 from pipeline.bus.feed import CaptionFeed
@@ -55,11 +57,12 @@ async def _opened(settings: Settings, recognition: Recognition, signer: Signer) 
     store = await asyncio.to_thread(SqlStore.open, settings.database_url)
     try:
         metrics = Metrics()
-        async with recognition.batcher(metrics) as batcher:
+        async with tracing(settings, "serve") as traces, recognition.batcher(metrics) as batcher:
+            recognizer = batcher if traces is None else traces.recognizer(batcher)
             files = files_of(settings, store, shared=False)
             loopback = is_loopback(settings.host)
             live = replace(
-                equipment(recognition, batcher, settings.languages, store, files),
+                equipment(recognition, recognizer, settings.languages, store, files),
                 new_feed=lambda first: CaptionFeed(first, metrics.watch()),
             )
             meetings = RunningMeetings(live, settings.empty_after)
@@ -73,6 +76,10 @@ async def _opened(settings: Settings, recognition: Recognition, signer: Signer) 
                 new_detector=live.new_detector,
                 load=lambda: metrics.talking / talkers,
             )
+            jobs = jobs_in_process(store, recognizer, speech_detectors(), files.uploads, settings.languages)
+            count_jobs(jobs.broker, metrics.registry)
+            if traces is not None:
+                traces.jobs(jobs.broker)
             house = House(
                 settings=settings,
                 store=store,
@@ -80,14 +87,15 @@ async def _opened(settings: Settings, recognition: Recognition, signer: Signer) 
                 meetings=meetings,
                 access=Access(store, signer, loopback=loopback),
                 metrics=metrics,
-                peers=WhipPeers(settings.ice_servers, loopback=loopback),
-                jobs=jobs_in_process(store, batcher, speech_detectors(), files.uploads, settings.languages),
+                peers=WhipPeers(settings.ice_servers, loopback=loopback, ports=settings.udp_ports),
+                jobs=jobs,
                 sample=Sample(),
                 check_languages=lambda languages: check_languages(recognition.engine, languages),
                 livekit=None if settings.livekit is None else open_livekit(settings.livekit, around),
                 janus=None if settings.janus is None else open_janus(settings.janus, settings.ice_servers, around),
                 engine=EngineProbe(batcher, metrics, settings.languages[0]),
                 talkers=talkers,
+                traces=traces,
             )
             try:
                 yield house

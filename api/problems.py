@@ -19,6 +19,7 @@ from starlette.websockets import WebSocket, WebSocketState
 
 from api.denials import NotAllowed, NotSignedIn
 from pipeline.errors import (
+    BusFailed,
     GatewayFailed,
     GreffierError,
     InvalidInput,
@@ -46,6 +47,7 @@ _STATUSES: tuple[tuple[type[GreffierError], HTTPStatus], ...] = (
     (ModelUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
     (RecognitionFailed, HTTPStatus.SERVICE_UNAVAILABLE),
     (GatewayFailed, HTTPStatus.SERVICE_UNAVAILABLE),
+    (BusFailed, HTTPStatus.SERVICE_UNAVAILABLE),
     (GreffierError, HTTPStatus.INTERNAL_SERVER_ERROR),
 )
 """The first that fits."""

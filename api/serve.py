@@ -1,33 +1,86 @@
-"""``greffier serve``: the whole product in one process."""
+"""Commands that run as servers: ``greffier serve`` does all in one process, the others share meetings with more."""
 
 import argparse
 import socket
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 
 from api.logs import set_up_logs
 from api.output import fetch_progress
-from api.settings import Settings
-from api.wiring import recognition
+from api.roles import Role, process_name
+from api.settings import Settings, for_many_processes
 from pipeline.errors import InvalidSetting
 
 _BACKLOG = 2048
 
 
 def serve(arguments: argparse.Namespace, settings: Settings) -> int:
-    settings = replace(
+    """The whole product."""
+    settings = _at(arguments, settings)
+    set_up_logs()
+    with listening(settings.host, settings.port) as listener, ThreadPoolExecutor(1, "engine") as loading:
+        from api.wiring import recognition
+
+        # The model is read while the rest of the server is imported: each takes a second, and both hold up the start.
+        engine = loading.submit(recognition, settings, fetch_progress)
+        from api.opening import open_house
+        from api.server import run
+
+        run(open_house(settings, engine.result()), listener, settings.host, opens=arguments.open)
+    return 0
+
+
+def gateway(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Takes sound, and sends speech to workers."""
+    return _share(arguments, settings, Role.GATEWAY)
+
+
+def api(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Pages, captions for readers and everything that is asked over HTTP."""
+    return _share(arguments, settings, Role.API)
+
+
+def worker(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Recognises what is said in meetings (``live``), or recordings (``batch``)."""
+    settings = _at(arguments, settings)
+    for_many_processes(settings, signs=False)
+    with _process(Role.WORKER, settings) as (name, listener), ThreadPoolExecutor(1, "engine") as loading:
+        from api.wiring import recognition
+
+        engine = loading.submit(recognition, settings, fetch_progress)
+        from api.working import run_worker
+
+        run_worker(settings, engine.result(), arguments.queues, name, listener)
+    return 0
+
+
+def _share(arguments: argparse.Namespace, settings: Settings, role: Role) -> int:
+    settings = _at(arguments, settings)
+    for_many_processes(settings, signs=True)
+    with _process(role, settings) as (name, listener):
+        from api.server import run
+        from api.sharing import open_shared_house
+
+        run(open_shared_house(settings, role, name), listener, settings.host)
+    return 0
+
+
+@contextmanager
+def _process(role: Role, settings: Settings) -> Iterator[tuple[str, socket.socket]]:
+    name = process_name(role)
+    set_up_logs(role=role, process=name)
+    with listening(settings.host, settings.port) as listener:
+        yield name, listener
+
+
+def _at(arguments: argparse.Namespace, settings: Settings) -> Settings:
+    return replace(
         settings,
         host=settings.host if arguments.host is None else arguments.host,
         port=settings.port if arguments.port is None else arguments.port,
     )
-    set_up_logs()
-    with listening(settings.host, settings.port) as listener, ThreadPoolExecutor(1, "engine") as loading:
-        # The model is read while the rest of the server is imported: each takes a second, and both hold up the start.
-        engine = loading.submit(recognition, settings, fetch_progress)
-        from api.server import run
-
-        run(settings, engine.result(), listener, opens=arguments.open)
-    return 0
 
 
 def listening(host: str, port: int) -> socket.socket:

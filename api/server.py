@@ -1,24 +1,23 @@
-"""The server of one process: uvicorn around the application, from the first line on the terminal to the last."""
+"""The server of a process: uvicorn around its application, from the first line on the terminal to the last."""
 
 import asyncio
 import logging
 import signal
 import socket
 import webbrowser
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any
 
 import uvicorn
 import uvloop
+from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.access import is_loopback
 from api.app import create_app, wind_down
 from api.house import House
-from api.opening import open_house
-from api.settings import Settings
-from api.wiring import Recognition
+from api.roles import Role
 
 _log = logging.getLogger("greffier.server")
 
@@ -27,16 +26,22 @@ _GOODBYE = 1
 _LARGEST_MESSAGE = 1024 * 1024
 
 
-def run(settings: Settings, recognition: Recognition, listener: socket.socket, *, opens: bool = False) -> None:
+def run(
+    opening: AbstractAsyncContextManager[House], listener: socket.socket, host: str, *, opens: bool = False
+) -> None:
     """Serves on ``listener`` until SIGTERM or SIGINT; another one ends it at once."""
 
     async def serving() -> None:
-        async with open_house(settings, recognition) as house:
-            key = await house.access.first_key()
-            await HouseServer(house, address_of(listener, settings.host), key, opens=opens).serve([listener])
+        async with opening as house:
+            key = None if house.role is Role.GATEWAY else await house.access.first_key()
+            await HouseServer(house, address_of(listener, host), key, opens=opens).serve([listener])
 
+    run_loop(serving())
+
+
+def run_loop(serving: Coroutine[object, object, None]) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serving())
+        runner.run(serving)
 
 
 def address_of(listener: socket.socket, host: str) -> str:
@@ -60,13 +65,15 @@ class _AbortableProtocol(HttpToolsProtocol):
         self.transport.abort()
 
 
-class HouseServer(uvicorn.Server):
-    """uvicorn, which says where it is once it listens, and stops when meetings have their finals."""
+class ProcessServer(uvicorn.Server):
+    """uvicorn, which says where it is once it listens, and stops when ``stop`` has done what is to come first."""
 
-    def __init__(self, house: House, address: str, key: str | None, *, opens: bool) -> None:
+    def __init__(
+        self, app: FastAPI, address: str, stop: Callable[[], Awaitable[None]], key: str | None = None, *, opens: bool
+    ) -> None:
         super().__init__(
             uvicorn.Config(
-                create_app(house),
+                app,
                 lifespan="on",
                 http=_AbortableProtocol,
                 ws="websockets-sansio",  # a tenth cheaper than "websockets" for a thousand readers, which goes away
@@ -79,7 +86,7 @@ class HouseServer(uvicorn.Server):
                 timeout_graceful_shutdown=_GOODBYE,
             )
         )
-        self._house = house
+        self._stop = stop
         self._address = address
         self._key = key
         self._opens = opens
@@ -110,6 +117,13 @@ class HouseServer(uvicorn.Server):
         _log.info("server.stopping")
         for server in self.servers:
             server.close()  # nobody new comes in
-        await wind_down(self._house)
+        await self._stop()
         await super().shutdown(sockets)
         _log.info("server.stopped")
+
+
+class HouseServer(ProcessServer):
+    """Of a process that serves people; it stops when meetings have their finals."""
+
+    def __init__(self, house: House, address: str, key: str | None, *, opens: bool) -> None:
+        super().__init__(create_app(house), address, lambda: wind_down(house), key, opens=opens)

@@ -8,10 +8,11 @@ from itertools import islice
 from pathlib import Path
 
 from api.caption import read_glossary
+from api.detecting import speech_detectors
 from api.output import fetch_progress, progress, writing, written
 from api.replay import unrepeated
 from api.settings import Settings
-from api.wiring import calibrated_engine, check_languages, speech_detectors
+from api.wiring import calibrated_engine, check_languages
 from media_gateway.files import Recording, track_of
 from models.faster_whisper import WhisperEngine
 from pipeline.domain import MeetingId, Samples, Segment, SegmentId, Track, Transcript, Window

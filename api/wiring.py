@@ -115,4 +115,3 @@ def _engine_settings(chosen: Calibration) -> EngineSettings:
     return EngineSettings(
         device=chosen.device, compute_type=chosen.compute_type, callers=chosen.callers, threads=chosen.threads
     )
-

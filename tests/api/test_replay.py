@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from api import replay as replay_module
+from api.detecting import speech_detectors
 from api.replay import Replay, Voice, named, unrepeated, voices_of
-from api.wiring import Recognition, speech_detectors
+from api.wiring import Recognition
 from media_gateway.files import FileTap
 from media_gateway.lossy import Losses, LossyTap
 from models.batching import Batcher, BatchSettings

@@ -25,7 +25,7 @@ def words_lost_at_gate(tracks: Sequence[TrackFile]) -> tuple[int, int]:
 
 def spans_at_edge(samples: Samples, *, gated: bool) -> list[Span]:
     """The sound that the edge sends on, as spans."""
-    from api.wiring import speech_detectors
+    from api.detecting import speech_detectors
     from pipeline.domain import AudioFrame, SpeechEnded, TrackId
     from pipeline.edge import EdgeSettings, TrackEdge
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from api.wiring import speech_detectors
+from api.detecting import speech_detectors
 from models.faster_whisper import WhisperEngine
 from pipeline.domain import (
     SAMPLE_RATE,

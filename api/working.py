@@ -1,0 +1,84 @@
+"""``greffier worker``: the engine of one queue, with its health and its metrics."""
+
+import asyncio
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from api.access import Access, is_loopback
+from api.bare_app import bare_app
+from api.detecting import speech_detectors
+from api.files import files_of
+from api.job_counts import count_jobs
+from api.jobs import jobs_over_redis
+from api.metrics import Metrics
+from api.probe import EngineProbe
+from api.server import ProcessServer, address_of, run_loop
+from api.settings import Settings, for_many_processes
+from api.tokens import Signer
+from api.vitals import Distribution, worker_vitals
+from api.wiring import Recognition, equipment
+from pipeline.bus.redis.connection import RedisBus
+from pipeline.bus.redis.leases import RedisLeases
+from pipeline.distributed.offers import Offers, broker_at
+from pipeline.distributed.worker import LiveWorker
+from pipeline.store.sql import SqlStore
+
+
+def run_worker(settings: Settings, recognition: Recognition, queue: str, name: str, listener: socket.socket) -> None:
+    """Works on ``queue`` until SIGTERM or SIGINT; then meetings are handed over. Another one ends it at once."""
+
+    async def working() -> None:
+        async with open_worker(settings, recognition, queue, name, address_of(listener, settings.host)) as server:
+            await server.serve([listener])
+
+    run_loop(working())
+
+
+@asynccontextmanager
+async def open_worker(
+    settings: Settings, recognition: Recognition, queue: str, name: str, address: str
+) -> AsyncIterator[ProcessServer]:
+    """A worker that works already; its server, when it stops, has handed everything over.
+
+    Raises ``InvalidSetting``, ``StorageFailed`` and ``BusFailed`` where what the settings name cannot be used.
+    """
+    url = for_many_processes(settings, signs=False)
+    async with AsyncExitStack() as opened:
+        store = await asyncio.to_thread(SqlStore.open, settings.database_url)
+        opened.push_async_callback(store.close)
+        bus = await RedisBus.open(url, name)
+        opened.push_async_callback(bus.close)
+        broker = broker_at(url)
+        opened.push_async_callback(asyncio.to_thread, broker.client.close)
+        metrics = Metrics()
+        count_jobs(broker, metrics.registry)
+        batcher = await opened.enter_async_context(recognition.batcher(metrics))
+        files = files_of(settings, store, shared=True)
+        live: LiveWorker | None = None
+        if queue == "live":
+            live = LiveWorker(
+                bus,
+                Offers(broker),
+                equipment(recognition, batcher, settings.languages, store, files),
+                recognition.calibration.talkers,
+                settings.empty_after,
+                metrics.watch,
+            )
+            await live.start()
+            stop = live.close
+        else:
+            leases = RedisLeases(bus, f"{name}/{secrets.token_hex(4)}")
+            languages = settings.languages
+            jobs = jobs_over_redis(broker, store, batcher, speech_detectors(), files.objects, leases, languages)
+            await jobs.start()
+            stop = jobs.close
+        opened.push_async_callback(stop)
+        vitals = worker_vitals(
+            queue, live, metrics, store, EngineProbe(batcher, metrics, settings.languages[0]), Distribution(bus, broker)
+        )
+        # Nobody gets a token or a session here: keys alone open the metrics.
+        signer = Signer(settings.secret or secrets.token_bytes(32), settings.token_ttl, bus.wall)
+        access = Access(store, signer, loopback=is_loopback(settings.host), now=bus.wall)
+        yield ProcessServer(bare_app(vitals, access), address, stop, opens=False)
