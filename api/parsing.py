@@ -100,6 +100,14 @@ def ice_server(text: str) -> IceServer:
     return IceServer(f"{found['scheme']}:{found['rest']}", found["user"], found["password"])
 
 
+def port_range(text: str) -> range:
+    """From the first port to the last, both among them."""
+    found = re.fullmatch(r"(\d{1,5})-(\d{1,5})", text)
+    if found is None or not 1024 <= int(found[1]) <= int(found[2]) <= 65535:
+        raise ValueError(text)
+    return range(int(found[1]), int(found[2]) + 1)
+
+
 def origin(text: str) -> str:
     """An origin as browsers write it (RFC 6454): lower case, no path, no slash at its end."""
     if not re.fullmatch(r"https?://[a-z0-9.-]+(:\d{1,5})?", text):

@@ -26,6 +26,7 @@ from api.parsing import (
     parse_compute_type,
     parse_host,
     parse_languages,
+    port_range,
     redis_url,
     shared_secret,
     size,
@@ -121,6 +122,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8642
     ice_servers: tuple[IceServer, ...] = ()
+    udp_ports: range | None = None
     empty_after: float = 600.0
     hls_hold_back: float = 5.0
     upload_limit: int = 2 * 1024**3
@@ -132,6 +134,7 @@ class Settings:
     redis_url: str | None = field(default=None, repr=False)
     secret: bytes | None = field(default=None, repr=False)
     talkers: int | None = None
+    traces: str | None = None
     unknown: tuple[str, ...] = field(default=())
 
 
@@ -159,6 +162,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         host=_read(environ, variables.HOST, parse_host),
         port=_read(environ, variables.PORT, lambda text: within(int(text), 0, 65535)),
         ice_servers=_read(environ, variables.ICE_SERVERS, or_none(ice_server)),
+        udp_ports=_read(environ, variables.UDP_PORTS, or_auto(port_range)),
         empty_after=_read(environ, variables.EMPTY_AFTER, lambda text: within(float(text), 1.0, 86400.0)),
         hls_hold_back=_read(environ, variables.HLS_HOLD_BACK, lambda text: within(float(text), 0.0, 60.0)),
         upload_limit=_read(environ, variables.UPLOAD_LIMIT, size),
@@ -170,6 +174,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         redis_url=_read(environ, variables.REDIS_URL, unless_none(redis_url)),
         secret=_read(environ, variables.SECRET, unless_none(shared_secret)),
         talkers=_read(environ, variables.TALKERS, or_auto(lambda text: within(int(text), 1, 10000))),
+        traces=_read(environ, variables.TRACES, unless_none(lambda text: url_of("https?")(text).removesuffix("/"))),
         unknown=tuple(_unknown(name) for name in sorted(environ) if _is_unknown(name)),
     )
 

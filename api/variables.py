@@ -149,6 +149,12 @@ ICE_SERVERS = Variable(
     "How browsers and this server find a way to each other through firewalls; those who publish are told them.",
     secret=True,
 )
+UDP_PORTS = Variable(
+    "GREFFIER_UDP_PORTS",
+    "auto",
+    "auto or a range such as 40000-40199",
+    "The UDP ports by which browsers send sound (WHIP), one for each that publishes; auto takes any that is free.",
+)
 EMPTY_AFTER = Variable(
     "GREFFIER_EMPTY_AFTER",
     "600",
@@ -226,16 +232,24 @@ JANUS_ROOMS = Variable(
 JANUS_SECRET = Variable("GREFFIER_JANUS_SECRET", "none", "none or a secret", "What opens its API (api_secret).")
 JANUS_TOKEN = Variable("GREFFIER_JANUS_TOKEN", "none", "none or a token", "What opens its API (stored tokens).")
 JANUS_PIN = Variable("GREFFIER_JANUS_PIN", "none", "none or a pin", "What lets into its rooms.")
+TRACES = Variable(
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "none",
+    "none or a URL such as http://HOST:4318",
+    "Where traces go, by OpenTelemetry's protocol over HTTP; without it there are none.",
+)
 LIVEKIT = (LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET)
 """All or none of these are set."""
 S3 = ((S3_ENDPOINT, AWS_ENDPOINT), (S3_BUCKET, AWS_BUCKET), (S3_KEY, AWS_KEY), (S3_SECRET, AWS_SECRET))
 """All or none of these are set, each by the first of its names that is."""
 VARIABLES = (
     *(MODEL, DEVICE, COMPUTE_TYPE, SPOKEN, CACHE, THREADS, BATCH, STEP, POLICY),
-    *(HOST, PORT, HOME, DATABASE_URL, ICE_SERVERS, EMPTY_AFTER, HLS_HOLD_BACK, UPLOAD_LIMIT, ORIGINS, TOKEN_TTL),
+    *(HOST, PORT, HOME, DATABASE_URL, ICE_SERVERS, UDP_PORTS),
+    *(EMPTY_AFTER, HLS_HOLD_BACK, UPLOAD_LIMIT, ORIGINS, TOKEN_TTL),
     *(REDIS_URL, SECRET, TALKERS),
     *(S3_ENDPOINT, S3_BUCKET, S3_KEY, S3_SECRET, S3_REGION, S3_PATH_STYLE, S3_PUBLIC_URL),
     *(AWS_ENDPOINT, AWS_SECURE, AWS_BUCKET, AWS_KEY, AWS_SECRET, AWS_REGION),
     *(*LIVEKIT, TRANSCRIBER, COLLECTOR, COLLECTS, METADATA_FOLDER, PACKETS),
     *(JANUS_URL, JANUS_ROOMS, JANUS_SECRET, JANUS_TOKEN, JANUS_PIN),
+    TRACES,
 )

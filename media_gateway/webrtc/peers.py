@@ -68,11 +68,13 @@ class WhipPeer:
     def ended(self) -> bool:
         return self._hearing.closed
 
-    async def negotiate(self, offer: Offer, *, loopback: bool) -> None:
+    async def negotiate(self, offer: Offer, *, loopback: bool, ports: range | None) -> None:
         """Answers the offer; raises ``InvalidInput`` when it cannot be."""
         transceiver = self._connection.addTransceiver("audio", direction="recvonly")
         transceiver.setCodecPreferences([OPUS])
         self._receiver = seam.give_packets(transceiver, self._hearing.packet)
+        if ports is not None:
+            seam.bind_within(transceiver, ports)
         if loopback:
             seam.listen_on_loopback(transceiver)
         self._connection.on("datachannel", self._opened)
@@ -150,13 +152,16 @@ class WhipPeer:
 class WhipPeers:
     """All WHIP sessions of this process.
 
-    ``loopback`` offers 127.0.0.1 as well, for pages on this machine. Raises ``InvalidSetting`` for the address of an
-    ICE server that is none.
+    ``loopback`` offers 127.0.0.1 as well, for pages on this machine; each session takes one of ``ports``, where they
+    are given, on each address of the machine. Raises ``InvalidSetting`` for the address of an ICE server that is none.
     """
 
-    def __init__(self, ice_servers: Sequence[IceServer] = (), *, loopback: bool = False) -> None:
+    def __init__(
+        self, ice_servers: Sequence[IceServer] = (), *, loopback: bool = False, ports: range | None = None
+    ) -> None:
         self._configuration = configuration_with(ice_servers)
         self._loopback = loopback
+        self._ports = ports
         self._peers: dict[str, WhipPeer] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._ticking: asyncio.Task[None] | None = None
@@ -171,7 +176,7 @@ class WhipPeers:
         peer = WhipPeer(RTCPeerConnection(self._configuration), offer, hooks)
         self._peers[peer.id] = peer  # it counts from here on: offers may come at once
         try:
-            await peer.negotiate(offer, loopback=self._loopback)
+            await peer.negotiate(offer, loopback=self._loopback, ports=self._ports)
         except BaseException:
             self._peers.pop(peer.id, None)
             await peer.close()

@@ -4,10 +4,16 @@ aiortc's audio receiver hands packets to a jitter buffer that discards five fram
 thread per track, whose switches cost more than decoding. Here packets leave right after SRTP, on the event loop.
 """
 
+import asyncio
+import errno
+import random
 import time
+import types
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import aioice.ice
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpTransceiver
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
@@ -113,6 +119,36 @@ def listen_on_loopback(transceiver: RTCRtpTransceiver) -> None:
         return await gather(component, [*addresses, LOOPBACK], timeout)
 
     vars(connection)["get_component_candidates"] = with_loopback
+
+
+@dataclass(frozen=True, slots=True)
+class _LoopOfPorts:
+    """The event loop as aioice uses it where it binds its sockets: on ``ports`` in place of any that is free."""
+
+    ports: range
+
+    async def create_datagram_endpoint(self, factory: Callable[[], Any], local_addr: tuple[str, int]) -> Any:
+        loop = asyncio.get_running_loop()
+        for port in random.sample(self.ports, len(self.ports)):
+            try:
+                return await loop.create_datagram_endpoint(factory, local_addr=(local_addr[0], port))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+        raise OSError(errno.EADDRINUSE, "every one of the UDP ports is taken")
+
+
+def bind_within(transceiver: RTCRtpTransceiver, ports: range) -> None:
+    """Takes the UDP ports of the connection from ``ports``; aioice itself knows no way to say so.
+
+    Where all are taken on an address, there are no candidates with that address.
+    """
+    connection = transceiver.receiver.transport.transport._connection
+    known = vars(asyncio) | {"get_running_loop": lambda: _LoopOfPorts(ports)}
+    within = vars(aioice.ice) | {"asyncio": types.SimpleNamespace(**known)}
+    theirs = aioice.ice.Connection.get_component_candidates
+    ours = types.FunctionType(theirs.__code__, within, argdefs=theirs.__defaults__)
+    vars(connection)["get_component_candidates"] = types.MethodType(ours, connection)
 
 
 def be_passive(transceiver: RTCRtpTransceiver) -> None:

@@ -1,6 +1,7 @@
 """aiortc is still what the seam takes it for: when one of these fails, media_gateway/webrtc/seam.py must follow it."""
 
 import inspect
+import re
 import threading
 from importlib.metadata import version
 
@@ -83,6 +84,23 @@ async def test_loopback_is_left_out_by_aioice_and_added_by_us() -> None:
             seam.listen_on_loopback(transceiver)
         await peer.setLocalDescription(await peer.createOffer())
         assert (" 127.0.0.1 " in peer.localDescription.sdp) is wanted
+        await peer.close()
+
+
+async def test_udp_ports_are_those_that_were_given_while_one_is_free() -> None:
+    ports = range(40_321, 40_323)
+    peers, found = [], []
+    for _ in range(3):
+        peer = await connection()
+        peers.append(peer)
+        transceiver = peer.addTransceiver("audio", direction="sendonly")
+        seam.bind_within(transceiver, ports)
+        seam.listen_on_loopback(transceiver)
+        await peer.setLocalDescription(await peer.createOffer())
+        found.append(re.findall(r"a=candidate:\S+ 1 udp \d+ 127\.0\.0\.1 (\d+) ", peer.localDescription.sdp))
+    assert sorted(found[:2]) == [["40321"], ["40322"]]
+    assert found[2] == []
+    for peer in peers:
         await peer.close()
 
 
