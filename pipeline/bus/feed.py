@@ -9,7 +9,8 @@ from pipeline.export.event import Event, Reading
 
 __all__ = ["CaptionFeed", "Event", "Reading"]
 
-_UNKEYED = 200
+UNKEYED = 200
+"""How many events without key are kept."""
 
 
 class CaptionFeed:
@@ -55,15 +56,36 @@ class CaptionFeed:
         self._next += 1
         stamped = {"type": event.get("type"), "sequence": number} | event | {"sequence": number}
         text = json.dumps(stamped, ensure_ascii=False, separators=(",", ":"))
-        if key is None:
-            self._make_room(number)
-        else:
-            self._history.pop(key, None)
-        self._history[number if key is None else key] = Reading(number, stamped, text)
+        self._keep(Reading(number, stamped, text), key)
         if self._observe is not None:
             self._observe(stamped)
-        self._wake()
         return number
+
+    def take(self, number: int, event: str | Event, key: str | None = None) -> Event | None:
+        """An event that somebody else has numbered, as JSON or stamped; None for one that is not newer than the others.
+
+        Numbers may be left out. After ``close`` nothing is taken.
+        """
+        if self._closed or number < self._next:
+            return None
+        self._next = number + 1
+        text = event if isinstance(event, str) else json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+        stamped: Event = json.loads(event) if isinstance(event, str) else event
+        self._keep(Reading(number, stamped, text), key)
+        return stamped
+
+    def begin_at(self, first: int) -> None:
+        """Numbers before ``first`` are a former process's from now on: whoever comes with one gets everything."""
+        self._first = first
+        self._next = max(self._next, first)
+
+    def go_on_at(self, number: int) -> None:
+        """The next event has ``number``, where it would have a smaller one."""
+        self._next = max(self._next, number)
+
+    def kept(self) -> list[tuple[str | None, Reading]]:
+        """All events that are kept, with their keys, in the order of their numbers."""
+        return [(key if isinstance(key, str) else None, reading) for key, reading in self._history.items()]
 
     async def read(self, after: int | None, *, present: bool = True) -> AsyncGenerator[list[Reading], None]:
         """Batches of what is newer than ``after``, oldest first; everything kept where that is None or unknown.
@@ -110,9 +132,17 @@ class CaptionFeed:
                 return
             yield reading
 
+    def _keep(self, reading: Reading, key: str | None) -> None:
+        if key is None:
+            self._make_room(reading.sequence)
+        else:
+            self._history.pop(key, None)
+        self._history[reading.sequence if key is None else key] = reading
+        self._wake()
+
     def _make_room(self, number: int) -> None:
         self._unkeyed.append(number)
-        if len(self._unkeyed) > _UNKEYED:
+        if len(self._unkeyed) > UNKEYED:
             del self._history[self._unkeyed.popleft()]
 
     def _wake(self) -> None:

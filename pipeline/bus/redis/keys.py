@@ -7,7 +7,7 @@
 ``{m}:people``         hash    ``<gateway> <participant>`` -> JSON: who is there, by which gateway
 ``{m}:progress``       hash    track -> meeting time before which nothing of it is needed; ``inf``: nothing at all
 ``{m}:captions``       stream  the newest events of readers, ``<sequence>-0`` (``PublishedFeed``, ``MirroredFeed``)
-``{m}:history``        hash    key or ``#<sequence>`` -> event: what a new reader needs
+``{m}:history``        hash    ``=<key>`` or ``#<sequence>`` -> event: what a new reader needs (``History``)
 ``{m}:control``        stream  what the owner and the gateways are asked to do (``Control``)
 ``{m}:wanted``         string  somebody reads the meeting or takes part
 ``{m}:offered``        string  an offer of the meeting is on its way
@@ -22,6 +22,9 @@ from pipeline.domain import MeetingId
 PREFIX = "greffier:"
 LIFE = PREFIX + "life"
 PROCESSES = PREFIX + "processes"
+
+SECONDS_KEPT = 7 * 24 * 3600
+"""How long what Redis holds of a meeting is there when nobody renews it."""
 
 OF_MEETING = ("audio", "tracks", "people", "progress", "captions", "history", "control")
 """What a meeting leaves behind; leases and wishes end by themselves."""

@@ -116,11 +116,11 @@ async def test_a_feed_that_closes_ends_its_readers_once_they_have_read_everythin
 async def test_of_notices_only_the_newest_are_kept_and_captions_all_stay() -> None:
     feed = CaptionFeed()
     say(feed, "a#1", " one")
-    for number in range(module._UNKEYED + 5):
+    for number in range(module.UNKEYED + 5):
         notice(feed, f"notice {number}")
     say(feed, "b#1", " two")
     kept = await first(feed, None)
-    assert kept == [" one", *(f"notice {number}" for number in range(5, module._UNKEYED + 5)), " two"]
+    assert kept == [" one", *(f"notice {number}" for number in range(5, module.UNKEYED + 5)), " two"]
 
 
 async def test_readers_are_counted_until_they_leave_and_writers_of_files_are_not() -> None:

@@ -1,0 +1,122 @@
+"""One connection to Redis that many share: what they ask at one time goes in one go."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.exceptions import NoScriptError, ResponseError
+
+from pipeline.bus.redis.failures import AWAY, as_bus_failed
+from pipeline.bus.redis.scripts import SCRIPTS
+from pipeline.errors import BusFailed
+
+Word = bytes | str | int | float
+Command = tuple[Word, ...]
+Answer = object
+"""Bytes, a number, None, a list of answers, or the ``ResponseError`` of a command that Redis refused."""
+
+_WAITING = 20_000
+
+
+@dataclass(slots=True)
+class _Question:
+    commands: Sequence[Command]
+    answered: "asyncio.Future[list[Answer]]"
+
+
+class Line:
+    """Connects when it is asked, and again after a failure. One ``asyncio.Task``, until ``close``.
+
+    A failure fails whatever was asked in that go: it may have been done all the same. More than 20,000 questions that
+    wait fail at once.
+    """
+
+    def __init__(self, pool: ConnectionPool, timeout: float, greet: "Callable[[Line], Awaitable[None]] | None" = None):
+        """``timeout`` of one go in seconds; ``greet`` may use ``exchange`` at each new connection before others do."""
+        self._pool = pool
+        self._timeout = timeout
+        self._greet = greet
+        self._connection: AbstractConnection | None = None
+        self._waiting: list[_Question] = []
+        self._woken = asyncio.Event()
+        self._task = asyncio.create_task(self._run())
+
+    async def ask(self, commands: Sequence[Command]) -> list[Answer]:
+        """The answer of each. Raises ``BusFailed``."""
+        if not commands:
+            return []
+        if len(self._waiting) >= _WAITING or self._task.done():
+            raise BusFailed("Redis (GREFFIER_REDIS_URL) is asked more than it answers, or no more")
+        question = _Question(commands, asyncio.get_running_loop().create_future())
+        self._waiting.append(question)
+        self._woken.set()
+        return await question.answered
+
+    async def close(self) -> None:
+        """What was not answered fails."""
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        await self._drop()
+        self._fail(self._waiting)
+
+    async def exchange(self, commands: Sequence[Command]) -> list[Answer]:
+        """At once, past those who wait; raises what redis-py does."""
+        if self._connection is None:
+            self._connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
+            await self._connection.connect()
+            for script in SCRIPTS:
+                await self._connection.send_command("SCRIPT", "LOAD", script.text)
+                await self._connection.read_response()
+            if self._greet is not None:
+                await self._greet(self)
+        connection = self._connection
+        await connection.send_packed_command(connection.pack_commands(commands))
+        answers: list[Answer] = []
+        for _ in commands:
+            try:
+                answers.append(await connection.read_response())
+            except ResponseError as refused:
+                answers.append(refused)
+        return answers
+
+    async def _run(self) -> None:
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            questions, self._waiting = self._waiting, []
+            try:
+                await self._answer(questions)
+            except BaseException:  # cancelled: nobody else will tell them
+                self._fail(questions)
+                raise
+
+    async def _answer(self, questions: list[_Question]) -> None:
+        try:
+            with as_bus_failed():
+                async with asyncio.timeout(self._timeout):
+                    answers = await self.exchange([each for question in questions for each in question.commands])
+        except BusFailed as failure:
+            await self._drop()
+            self._fail(questions, failure)
+            return
+        if any(isinstance(answer, NoScriptError) for answer in answers):
+            await self._drop()  # somebody has emptied Redis's scripts: the next connection loads them
+        at = 0
+        for question in questions:
+            if not question.answered.done():
+                question.answered.set_result(answers[at : at + len(question.commands)])
+            at += len(question.commands)
+
+    async def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(*AWAY):
+                await connection.disconnect(nowait=True)
+
+    @staticmethod
+    def _fail(questions: list[_Question], failure: BusFailed | None = None) -> None:
+        for question in questions:
+            if not question.answered.done():
+                question.answered.set_exception(failure or BusFailed("Redis is not asked any more: we are closing"))
