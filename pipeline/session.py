@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.domain import (
@@ -12,6 +12,7 @@ from pipeline.domain import (
     Samples,
     SpeechEnded,
     SpeechStarted,
+    Track,
     TrackClosed,
     TrackEvent,
     TrackId,
@@ -80,6 +81,7 @@ class Session:
     totals: SessionTotals = field(default_factory=SessionTotals)
     failing: int = 0
     captioned: asyncio.Event = field(default_factory=asyncio.Event)
+    _missing: dict[TrackId, float] = field(default_factory=dict)  # of resumed tracks, until when their sound is gone
     _ending: dict[TrackId, asyncio.Event] = field(default_factory=dict)
     _asked: set[tuple[TrackId, bool]] = field(default_factory=set)
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
@@ -110,9 +112,38 @@ class Session:
         self.totals.windows += 1
         return window, self.memory.read(track, window.start, window.end)
 
+    def resume(
+        self, track: Track, finals: Sequence[Caption], shown: Caption | None, unrecorded: Sequence[Caption]
+    ) -> None:
+        """Goes on with a track of another session, before ``run``; see ``MeetingCaptioner.resume``.
+
+        What is missing between that and the first frame that comes is marked, not heard as silence.
+        """
+        self.core.resume(track, finals, shown, unrecorded)
+        self._missing[track.id] = float("inf")
+
+    async def settled(self) -> dict[TrackId, float]:
+        """Per track, the moment from which on sound is still needed, once everything made before it was given out.
+
+        All of it was given to ``captions`` and ``store`` when this returns; infinity for a track that has ended.
+        """
+        async with self._sending:
+            needed = self.core.unsettled_from()
+            await self._give_out()
+        return needed
+
+    def silent_for(self, now: float) -> dict[TrackId, float]:
+        """Of tracks where speech waits for words: seconds since its last word, or since it began."""
+        return {track: max(0.0, now - since) for track, since in self.core.wordless().items()}
+
+    def reset(self, track: TrackId) -> None:
+        """The next window of ``track`` is heard as if nothing had been said before."""
+        self.core.reset(track)
+
     def _forget(self, track: TrackId) -> float:
         """Lets go of what no window will hear; of a track that has ended no other window may ask for it."""
-        return self.memory.forget(track, self.core.needed_from(track))
+        kept = self.memory.forget(track, self.core.needed_from(track))
+        return max(kept, self._missing.get(track, 0.0))
 
     async def ended(self, track: TrackId) -> None:
         """Returns once ``track`` was closed and the finals of all that was heard of it were sent."""
@@ -131,6 +162,8 @@ class Session:
                 self.core.track_opened(track)
             case AudioFrame(track=name):
                 self.memory.append(event)
+                if self._missing.get(name) == float("inf"):
+                    self._missing[name] = event.start
                 self.core.audio_until(name, event.end)
                 self.totals.frames += 1
                 self.totals.furthest = max(self.totals.furthest, event.end)
@@ -200,19 +233,23 @@ class Session:
     async def _send(self) -> None:
         """Captions in the order in which they were made; a final is stored before it is shown."""
         async with self._sending:
-            for caption in self.core.captions_to_send():
-                if caption.final:
-                    await self._keep(caption)
-                await self.captions.send(caption)
-            for record in self.core.records_to_keep():
-                self.totals.records += 1
-                await self.store.keep_record(record)
-            for gap in self.core.gaps_to_mark():
-                self.totals.gaps += 1
-                await self.store.keep_gap(gap)
-            for track, ending in self._ending.items():
-                if self.core.ended(track):
-                    ending.set()
+            await self._give_out()
+
+    async def _give_out(self) -> None:
+        captions, records, gaps = self.core.captions_to_send(), self.core.records_to_keep(), self.core.gaps_to_mark()
+        for caption in captions:
+            if caption.final:
+                await self._keep(caption)
+            await self.captions.send(caption)
+        for record in records:
+            self.totals.records += 1
+            await self.store.keep_record(record)
+        for gap in gaps:
+            self.totals.gaps += 1
+            await self.store.keep_gap(gap)
+        for track, ending in self._ending.items():
+            if self.core.ended(track):
+                ending.set()
 
     async def _keep(self, caption: Caption) -> None:
         self.totals.finals += 1

@@ -1,13 +1,14 @@
 """Captions of one track: which window to recognise next, and what to show once its words are known."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.domain import Caption, Hypothesis, TrackId, UtteranceId, Window, WindowKind, Word
 from pipeline.live.language import LanguageTracker
 from pipeline.live.policies import CommitPolicy
 from pipeline.live.settings import LiveSettings
+from pipeline.live.utterance import Utterance, number_of
 from pipeline.live.words import after_committed, ends_sentence, monotone, without_echo, without_loops
 
 _LEAD = 0.3
@@ -26,26 +27,6 @@ _ALONE = 2.0
 _PLAUSIBLE = 0.4
 """Speech under way is not shown before one of its words has this confidence: noise has none."""
 _ATTEMPTS = 3
-
-
-@dataclass(slots=True, eq=False)
-class Utterance:
-    """Speech between two endpoints.
-
-    ``heard`` is the end of the last window recognised for it; ``looked`` says that its language was looked at.
-    """
-
-    id: UtteranceId
-    start: float
-    policy: CommitPolicy
-    language: str
-    end: float | None = None
-    heard: float = 0.0
-    looked: bool = False
-    words: list[Word] = field(default_factory=list)
-    tail: tuple[Word, ...] = ()
-    revision: int = 0
-    failures: int = 0
 
 
 @dataclass(slots=True)
@@ -72,6 +53,22 @@ class TrackCaptioner:
 
     # --- in ---------------------------------------------------------------------------------------------
 
+    def resume(self, finals: Sequence[Caption], shown: Caption | None) -> None:
+        """Goes on where another captioner of the track stopped; see ``MeetingCaptioner.resume``.
+
+        Speech that lies before the last committed word may be fed again and changes nothing.
+        """
+        captions = [*finals, shown] if shown else finals
+        self._serial = max((number_of(caption.utterance) for caption in captions), default=0)
+        self._remember([word for caption in captions for word in caption.words])
+        recent = (word.start for word in self._history if word.start >= self._frontier - self.settings.keep)
+        self._window_from = next(recent, self._frontier)
+        for newest in captions[-1:]:
+            self.language.go_on_with(newest.language)
+        if shown is not None:
+            self._open.append(Utterance.shown(shown, self._frontier, self.new_policy()))
+            self._speaking = True
+
     def speech_started(self, at: float) -> None:
         if not self._speaking:
             self._speaking = True
@@ -81,6 +78,18 @@ class TrackCaptioner:
         self._audio_until = max(self._audio_until, at)
 
     def speech_ended(self, at: float) -> None:
+        """Speech of before a resumed utterance, fed again, does not end it; speech before committed words is none."""
+        begun = self._open[-1] if self._speaking else None
+        if begun is None or (begun.resumed and at <= begun.start):
+            return
+        if at > self._frontier or begun.revision:
+            self.closed(at)
+            return
+        self._open.pop()
+        self._speaking = False
+
+    def closed(self, at: float) -> None:
+        """Nothing more is said: speech under way ends at ``at``."""
         if not self._speaking:
             return
         self._speaking = False
@@ -210,11 +219,23 @@ class TrackCaptioner:
         return max(0.0, self._audio_until - max(utterance.heard, utterance.start))
 
     @property
+    def wordless_since(self) -> float | None:
+        """The end of the last word of the speech that is open, or its start; None where none is."""
+        ends = [max(one.start, *(word.end for word in one.tail[-1:]), self._frontier) for one in self._open]
+        return ends[0] if ends else None
+
+    @property
     def needed_from(self) -> float:
         """Audio before this moment is needed by no further live window."""
         return max(0.0, min(self._window_from, self._frontier) - _LEAD)
 
     # --- utterances -------------------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """The next window is heard alone: without the words and sound of before, in whichever language it seems."""
+        self._history.clear()
+        self._window_from = self._frontier
+        self.language = LanguageTracker(self.language.languages)
 
     def _begin(self, at: float) -> Utterance:
         self._serial += 1
@@ -260,6 +281,9 @@ class TrackCaptioner:
 
     def _commit(self, utterance: Utterance, words: tuple[Word, ...]) -> None:
         utterance.words.extend(words)
+        self._remember(words)
+
+    def _remember(self, words: Sequence[Word]) -> None:
         self._history.extend(words)
         if words:
             self._frontier = max(self._frontier, words[-1].end)
@@ -334,7 +358,7 @@ class TrackCaptioner:
 
     def _give_up(self, utterance: Utterance, until: float) -> None:
         known = max(utterance.heard, utterance.start)
-        gone = until if utterance.end is None else min(until, utterance.end)
+        gone = min(until, self._audio_until if utterance.end is None else utterance.end)
         if known < gone:
             self._unheard.append((known, gone))
             utterance.heard = gone

@@ -30,6 +30,11 @@ class LanguageTracker:
         if len(self.languages) == 1:
             self.current = self.languages[0]
 
+    def go_on_with(self, language: str) -> None:
+        """``language`` is what was spoken last, as another tracker found; ignored where it is not declared."""
+        if language in self.languages:
+            self.current = language
+
     @property
     def fixed(self) -> bool:
         return len(self.languages) == 1

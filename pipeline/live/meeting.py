@@ -1,6 +1,7 @@
 """Captions of one meeting: many tracks, one set of languages and one glossary. Sans-IO."""
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.domain import (
@@ -21,21 +22,46 @@ from pipeline.live.policies import AlignAtt, CommitPolicy
 from pipeline.live.record_windows import RecordWindows
 from pipeline.live.settings import LiveSettings
 
+_LEAD = 0.3
+"""Audio before the first word of a final of another session that its record window includes."""
+
 
 @dataclass(slots=True)
 class _Line:
-    """All that is live about one track; ``languages`` are its own, where it has any."""
+    """All that is live about one track; ``languages`` are its own, where it has any.
+
+    ``unrecorded`` are finals of another session without record text, until their audio is here.
+    """
 
     participant: Participant
     languages: tuple[str, ...]
     captioner: TrackCaptioner
     record: RecordWindows
     closed: bool = False
+    unrecorded: deque[Caption] = field(default_factory=deque)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the record has all finals there are."""
+        return self.record.idle and not self.unrecorded
 
     @property
     def ended(self) -> bool:
         """Whether nothing more can come of it."""
-        return self.closed and not self.captioner.busy and self.record.idle
+        return self.closed and not self.captioner.busy and self.recorded
+
+    def record_until(self, at: float) -> None:
+        """Audio up to ``at`` is here: finals of another session are recognised for the record."""
+        while self.unrecorded and self.unrecorded[0].words[-1].end <= at:
+            final = self.unrecorded.popleft()
+            self.record.finished(final.words[0].start, final)
+
+    @property
+    def needed_from(self) -> float:
+        """Audio before this moment is needed by no further window."""
+        live, record = self.captioner.needed_from, self.record.needed_from
+        waiting = [final.words[0].start - _LEAD for final in self.unrecorded]
+        return min([live if record is None else record, live, *waiting])
 
 
 @dataclass(slots=True)
@@ -66,6 +92,24 @@ class MeetingCaptioner:
         self._lines[track.id] = self._active[track.id] = _Line(track.participant, track.languages, captioner, record)
         self._share_glossary()
 
+    def resume(
+        self, track: Track, finals: Sequence[Caption], shown: Caption | None, unrecorded: Sequence[Caption]
+    ) -> None:
+        """Opens a track where another session stopped, before anything else is fed of it.
+
+        ``finals`` are all of the track in the order of their words, ``shown`` the newest caption of the utterance that
+        has no final, ``unrecorded`` the finals without record text. Ids go on after the highest of them; committed
+        words stay. What is then fed again from before changes nothing.
+        """
+        self.track_opened(track)
+        line = self._lines[track.id]
+        line.captioner.resume(finals, shown)
+        line.unrecorded.extend(final for final in unrecorded if final.words)
+
+    def reset(self, track: TrackId) -> None:
+        """Forgets what windows of the track go on from: the next one is heard alone, its language looked for anew."""
+        self._lines[track].captioner.reset()
+
     def set_glossary(self, terms: tuple[str, ...]) -> None:
         """The meeting's terms from now on, also while it runs."""
         self._glossary = terms
@@ -88,7 +132,9 @@ class MeetingCaptioner:
         line.captioner.speech_started(at)
 
     def audio_until(self, track: TrackId, at: float) -> None:
-        self._lines[track].captioner.audio_until(at)
+        line = self._lines[track]
+        line.captioner.audio_until(at)
+        line.record_until(at)
 
     def speech_ended(self, track: TrackId, at: float) -> None:
         line = self._lines[track]
@@ -108,7 +154,8 @@ class MeetingCaptioner:
     def track_closed(self, track: TrackId, at: float) -> None:
         line = self._lines[track]
         line.closed = True
-        line.captioner.speech_ended(min(at, line.captioner.audio_end))
+        line.captioner.closed(min(at, line.captioner.audio_end))
+        line.record_until(float("inf"))
         self._collect(line)
 
     def close(self) -> None:
@@ -173,11 +220,19 @@ class MeetingCaptioner:
     def needed_from(self, track: TrackId) -> float:
         """Audio of ``track`` before this moment may be forgotten: all of a track that has ended and is recognised."""
         line = self._lines[track]
-        if line.ended:
-            return float("inf")
-        record = line.record.needed_from
-        live = line.captioner.needed_from
-        return live if record is None else min(live, record)
+        return float("inf") if line.ended else line.needed_from
+
+    def unsettled_from(self) -> dict[TrackId, float]:
+        """Per track, from which moment on another session would have to hear it again, were this one to stop now.
+
+        Infinity for a track that has ended; of one where nobody speaks, the end of what was heard.
+        """
+        return {track: _unsettled_from(line) for track, line in self._lines.items()}
+
+    def wordless(self) -> dict[TrackId, float]:
+        """Per track where speech waits for words, the moment since which none of its words came."""
+        found = {track: line.captioner.wordless_since for track, line in self._active.items()}
+        return {track: since for track, since in found.items() if since is not None}
 
     def kind_of(self, track: TrackId) -> WindowKind:
         """How urgent the track's live window is now."""
@@ -205,7 +260,7 @@ class MeetingCaptioner:
     @property
     def idle(self) -> bool:
         """Nothing is open, on its way or still to be recognised."""
-        return all(not line.captioner.busy and line.record.idle for line in self._active.values())
+        return all(not line.captioner.busy and line.recorded for line in self._active.values())
 
     # --- inside -----------------------------------------------------------------------------------------
 
@@ -234,3 +289,11 @@ class MeetingCaptioner:
         terms = tuple(dict.fromkeys((*self._glossary, *names)))
         for line in self._lines.values():
             line.captioner.glossary = terms
+
+
+def _unsettled_from(line: _Line) -> float:
+    if line.ended:
+        return float("inf")
+    if line.captioner.busy or not line.recorded:
+        return line.needed_from
+    return max(line.captioner.audio_end, line.captioner.needed_from)

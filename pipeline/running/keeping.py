@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from pipeline.domain import Caption, Gap, ParticipantId, Pause, Presence, RecordText, UtteranceId
+from pipeline.errors import Superseded
 from pipeline.ports import MeetingStore
 
 _log = logging.getLogger("greffier.store")
@@ -26,10 +27,15 @@ class Keeping:
     tried again at every ``flush`` and given to ``announce`` once the store has it, unless its session waits to show
     it. None is dropped: each is a few hundred bytes that the feed holds anyway; no presence either. Record texts, gaps,
     pauses and the end wait too, the newest 1,000 of them, the oldest dropped: their speech still has its caption text.
+
+    ``lost`` is told of every gap. Once the store says that another session has the meeting, ``superseded`` is set, and
+    nothing is written any more: whatever still waits is the other's to write.
     """
 
     store: MeetingStore
     announce: Callable[[Caption], None]
+    lost: Callable[[Gap], None] = lambda gap: None
+    superseded: asyncio.Event = field(default_factory=asyncio.Event)
     failing: bool = False
     _worked: bool = True
     _open: dict[UtteranceId, Caption] = field(default_factory=dict)
@@ -44,7 +50,7 @@ class Keeping:
     # --- what a session keeps ---------------------------------------------------------------------------------
 
     async def keep_final(self, caption: Caption) -> None:
-        if self.closed(caption.utterance):
+        if self.closed(caption.utterance) or self.superseded.is_set():
             return
         self._open.pop(caption.utterance, None)
         self._changed.discard(caption.utterance)
@@ -64,6 +70,7 @@ class Keeping:
 
     async def keep_gap(self, gap: Gap) -> None:
         await self.do(partial(self.store.keep_gap, gap))
+        self.lost(gap)
 
     # --- and what a meeting keeps -----------------------------------------------------------------------------
 
@@ -90,11 +97,15 @@ class Keeping:
         if len(caption.words) > (len(before.words) if before else 0):
             self._changed.add(caption.utterance)
 
-    async def flush(self) -> None:
-        """Keeps the committed words of open utterances that changed, and tries again what failed."""
+    async def flush(self) -> bool:
+        """Keeps the committed words of open utterances that changed, and tries again what failed.
+
+        Whether the store now has all captions, record texts and gaps that were given before.
+        """
+        finals, acts = set(self._unkept), tuple(self._later)
         async with self._writing:
             slow_at = asyncio.get_running_loop().time() + _SLOW
-            await self._keep_open()
+            opened = await self._keep_open()
             await self._keep_presences()
             for caption in list(self._unkept.values())[:_AT_ONCE]:
                 if asyncio.get_running_loop().time() > slow_at:
@@ -108,6 +119,7 @@ class Keeping:
         if self.failing and self._worked and not self.waiting:
             self.failing = False
             _log.warning("store.recovered")
+        return opened and finals.isdisjoint(self._unkept) and not any(act in self._later for act in acts)
 
     def finish(self) -> list[Caption]:
         """Finals of all open utterances, from their committed words; what a session finds out later is ignored."""
@@ -132,13 +144,15 @@ class Keeping:
     @property
     def waiting(self) -> bool:
         """Whether something is still to be kept."""
-        return bool(self._unkept or self._later or self._presences)
+        return bool(self._unkept or self._later or self._presences) and not self.superseded.is_set()
 
-    async def _keep_open(self) -> None:
+    async def _keep_open(self) -> bool:
         changed = [self._open[name] for name in self._changed]
         self._changed.clear()
-        if changed and not await self._tried(partial(self.store.keep_open, changed)):
-            self._changed |= {caption.utterance for caption in changed if caption.utterance in self._open}
+        if not changed or await self._tried(partial(self.store.keep_open, changed)):
+            return True
+        self._changed |= {caption.utterance for caption in changed if caption.utterance in self._open}
+        return False
 
     async def _keep_presences(self) -> None:
         changed = dict(self._presences)
@@ -164,8 +178,14 @@ class Keeping:
         return kept and waited is not None
 
     async def _tried(self, act: Callable[[], Awaitable[None]]) -> bool:
+        if self.superseded.is_set():
+            return False
         try:
             await act()
+        except Superseded:
+            _log.warning("store.superseded")
+            self.superseded.set()
+            return False
         except Exception as failure:  # noqa: BLE001 - whatever a store raises, the meeting goes on
             if not self.failing:
                 _log.error("store.failed", extra={"error": type(failure).__name__})

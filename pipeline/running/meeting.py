@@ -2,22 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from functools import partial
 
-from pipeline.domain import (
-    Caption,
-    Gap,
-    Meeting,
-    Participant,
-    ParticipantId,
-    Pause,
-    RecordText,
-    Track,
-)
+from pipeline.domain import Caption, Gap, Meeting, Participant, ParticipantId, Pause, Track, TrackId
 from pipeline.errors import InvalidInput
 from pipeline.export.event import Event, seconds
 from pipeline.ports import AudioSource, EventFeed
@@ -26,6 +17,7 @@ from pipeline.running.keeping import Keeping
 from pipeline.running.notices import Watch
 from pipeline.running.past import Past
 from pipeline.running.presence import Attendance
+from pipeline.running.restoring import restore
 from pipeline.running.telling import Telling
 from pipeline.running.voices import Voices
 from pipeline.session import Session
@@ -37,6 +29,7 @@ _BEAT = 0.4
 _LAST_WORDS = 3.0
 _WRITING = 0.4
 """How much of ``_LAST_WORDS`` is left for keeping the finals of speech whose recognition did not come in time."""
+_HANDING = 0.8
 RESERVED = 10_000
 """Numbers of events asked of the store at once."""
 
@@ -71,15 +64,15 @@ class RunningMeeting:
         self._memory = equipment.new_memory()
         self._keeper = equipment.new_keeper(meeting.id) if equipment.new_keeper and meeting.keep_audio else None
         self._voices = Voices(self._bus, equipment.new_detector, self._keeper, hears=self._pause is None)
-        self._keeping = Keeping(equipment.store.for_meeting(meeting.id), self._telling.kept_late)
+        self._shelf = equipment.store.for_meeting(meeting.id, past.fence)
+        self._keeping = Keeping(self._shelf, self._telling.kept_late, self._lost)
         self._attendance = Attendance(meeting.id, equipment.store, self._telling, self._keeping, dict(past.languages))
+        self._needed: Mapping[TrackId, float] = {}
         self._told_not_kept = False
         self._watch = Watch()
         self._core = equipment.new_captioner(meeting.languages, meeting.glossary)
-        self._session = Session(
-            self._core, equipment.recognizer, self._bus, self._memory, self, _Kept(self._keeping, self._lost), self.now
-        )
-        self._restore(past)
+        self.session = Session(self._core, equipment.recognizer, self._bus, self._memory, self, self._keeping, self.now)
+        restore(past, self.session, self._keeping, self._attendance, self._telling, paused=self.paused)
         self._running = asyncio.create_task(self._run())
 
     # --- what it is -------------------------------------------------------------------------------------------
@@ -115,6 +108,18 @@ class RunningMeeting:
     def finished(self) -> bool:
         """Whether nothing of this session runs any more."""
         return self._running.done()
+
+    @property
+    def superseded(self) -> asyncio.Event:
+        """Set once another session has claimed the meeting: this one keeps and tells nothing more."""
+        return self._keeping.superseded
+
+    def needed(self) -> Mapping[TrackId, float]:
+        """Per track, the moment from which on its sound is needed by whoever would go on with the meeting now.
+
+        All before it is kept, as final with its record text or as committed words. Infinity for a track that has ended.
+        """
+        return self._needed
 
     @property
     def tracks(self) -> int:
@@ -182,7 +187,16 @@ class RunningMeeting:
         """Whoever leaves has left once what they said is final, or after 3 s."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORDS):
-                await self._session.ended(track.id)
+                await self.session.ended(track.id)
+
+    async def people(self, present: Mapping[ParticipantId, tuple[Participant, tuple[str, ...]]]) -> None:
+        """Just these are there, says whoever hears them, each with the languages it declares.
+
+        A participant whom the meeting knows keeps the name it knows. Raises what the store raises.
+        """
+        for participant, languages in present.values():
+            await self._attendance.admit(participant, languages)
+        self._attendance.are_there(present.keys())
 
     async def rename(self, participant: ParticipantId, name: str) -> None:
         """The name in the store and in events from now on. Raises ``NotFound``."""
@@ -190,21 +204,27 @@ class RunningMeeting:
 
     # --- what may change while it runs ------------------------------------------------------------------------
 
-    async def pause(self) -> None:
-        """Nobody is listened to until ``resume``: speech under way ends, and the transcript marks it."""
+    async def pause(self, at: float | None = None) -> None:
+        """Nobody is listened to until ``resume``: speech under way ends, and the transcript marks it.
+
+        ``at`` is when it was asked for, where that was not now.
+        """
         if self.paused or self.over:
             return
-        pause = self._pause = Pause(self.now())
+        pause = self._pause = Pause(self.now() if at is None else at)
         await self._voices.pause()
         await self._keeping.keep_pause(pause)
+        self._telling.state("running", paused=True)
         self._telling.notice("paused")
 
-    async def resume(self) -> None:
+    async def resume(self, at: float | None = None) -> None:
         if self._pause is None or self.over:
             return
-        pause, self._pause = replace(self._pause, end=self.now()), None
-        self._voices.resume(self.now())
+        now = self.now() if at is None else at
+        pause, self._pause = replace(self._pause, end=max(now, self._pause.start)), None
+        self._voices.resume(now)
         await self._keeping.keep_pause(pause)
+        self._telling.state("running", paused=False)
         self._telling.notice("resumed")
 
     async def set_glossary(self, terms: tuple[str, ...]) -> None:
@@ -240,12 +260,35 @@ class RunningMeeting:
         """This session is over, the meeting is not: another one may go on with it."""
         await self._stop(_State.SUSPENDED)
 
+    async def hand_over(self) -> None:
+        """Another session goes on with the meeting: this one stops, within a second, and makes no finals.
+
+        What was shown is kept when this returns, unless the store fails; the feed stays open. The sound from
+        ``needed`` on is the other's to hear.
+        """
+        async with self._ending:
+            if self.over:
+                return
+            self._state = _State.SUSPENDED
+            await self._voices.close()
+            await self.cancel()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_HANDING):
+                    await self._keeping.flush()
+
+    async def drop(self) -> None:
+        """Another session has gone on with the meeting already: this one stops at once and writes nothing more."""
+        self._state = _State.SUSPENDED
+        self.superseded.set()
+        await self._voices.close()
+        await self.cancel()
+
     async def abandon(self) -> None:
         """The meeting is about to be deleted: stops at once, what is not kept is not kept any more."""
         self._state = _State.ENDED
         await self._voices.close()
         await self.cancel()
-        self._telling.state("ended")
+        self._telling.state("ended", self.paused)
         self.feed.close()
 
     async def cancel(self) -> None:
@@ -263,7 +306,7 @@ class RunningMeeting:
             await self._bus.close()
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(deadline - _WRITING):
-                    await self._session.captioned.wait()
+                    await self.session.captioned.wait()
             self._keeping.finish()
             self._attendance.close()
             if state is _State.ENDED:
@@ -272,21 +315,18 @@ class RunningMeeting:
                 async with asyncio.timeout_at(deadline):
                     await self._keeping.flush()
             if state is _State.ENDED:
-                self._telling.state("ended")
+                self._telling.state("ended", self.paused)
             self.feed.close()
 
     def _keep_end(self) -> None:
         """A pause ends with the meeting."""
-        store, ended_at = self._equipment.store, self._equipment.wall()
+        ended_at = self._equipment.wall()
         self.meeting = replace(self.meeting, ended_at=ended_at)
-
-        async def keep() -> None:
-            await store.update_meeting(replace(await store.meeting(self.meeting.id), ended_at=ended_at))
 
         if self._pause is not None:
             ended = replace(self._pause, end=self.now())
-            self._keeping.do_later(partial(self._keeping.store.keep_pause, ended))
-        self._keeping.do_later(keep)
+            self._keeping.do_later(partial(self._shelf.keep_pause, ended))
+        self._keeping.do_later(partial(self._shelf.keep_end, ended_at))
 
     def _refuse_when_over(self) -> None:
         if self.over:
@@ -299,7 +339,7 @@ class RunningMeeting:
         try:
             async with asyncio.TaskGroup() as group:
                 pumps = [group.create_task(self._beat()), group.create_task(self._keep())]
-                await self._session.run()
+                await self.session.run()
                 for pump in pumps:
                     pump.cancel()
             while self._keeping.waiting:  # a disk may stay full for a night: only the end of the process gives up
@@ -317,13 +357,15 @@ class RunningMeeting:
             await asyncio.sleep(_BEAT)
             now = self.now()
             await self._voices.look(now)
-            for code in self._watch.look(now, self._core.behind(now), self._session.failing):
+            for code in self._watch.look(now, self._core.behind(now), self.session.failing):
                 self._telling.notice(code)
 
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(_BEAT)
-            await self._keeping.flush()
+            needed = await self.session.settled()
+            if await self._keeping.flush():
+                self._needed = needed
             if self._keeping.failing is not self._told_not_kept:
                 self._told_not_kept = self._keeping.failing
                 self._telling.notice("not_kept" if self._told_not_kept else "kept")
@@ -332,14 +374,14 @@ class RunningMeeting:
 
     async def _reserve(self) -> None:
         """More numbers, in one row with those reserved before: only this process takes them."""
-        first = await self._equipment.store.reserve_sequence(self.meeting.id, RESERVED)
+        first = await self._shelf.reserve_sequence(RESERVED)
         self._reserved_until = first + RESERVED
 
     # --- what is told -----------------------------------------------------------------------------------------
 
     async def send(self, caption: Caption) -> None:
         """Shows a caption of the session; a final that could not be kept is shown as unfinished."""
-        if self._keeping.closed(caption.utterance):
+        if self._keeping.closed(caption.utterance) or self.superseded.is_set():
             return
         if not caption.final:
             self._keeping.see(caption)
@@ -351,30 +393,3 @@ class RunningMeeting:
         if self._watch.tells_loss(gap.track, self.now()):
             named = self._telling.named(gap.participant.id)
             self._telling.notice("sound_lost", **named, at=seconds(gap.start), end=seconds(gap.end))
-
-    def _restore(self, past: Past) -> None:
-        for final in past.finals:
-            self._telling.caption(final)
-        self._telling.state("running")
-        if past.cut:
-            self._telling.notice("cut")
-        if self._pause is not None:
-            self._telling.notice("paused")
-
-
-@dataclass(slots=True)
-class _Kept:
-    """The ``TranscriptStore`` of a session, which also tells of gaps."""
-
-    keeping: Keeping
-    lost: Callable[[Gap], None]
-
-    async def keep_final(self, caption: Caption) -> None:
-        await self.keeping.keep_final(caption)
-
-    async def keep_record(self, record: RecordText) -> None:
-        await self.keeping.keep_record(record)
-
-    async def keep_gap(self, gap: Gap) -> None:
-        await self.keeping.keep_gap(gap)
-        self.lost(gap)

@@ -8,8 +8,11 @@ from pipeline.domain import Caption, Meeting, Participant, ParticipantId, Pause,
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """A track that another session captioned, and how far it came: all its ``finals``, the utterance that is ``open``
-    as readers saw it last (the newer of what the feed and the store hold), and the finals without record text."""
+    """A track that another session captioned, and how far it came.
+
+    All its ``finals`` in the order of their words; the utterance that is ``open``, in the newer of what was shown and
+    what was kept; those finals that are ``unrecorded``, without record text.
+    """
 
     track: Track
     finals: Sequence[Caption] = ()

@@ -1,5 +1,6 @@
 """Who takes part in one running meeting, in which languages, and who is there now."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from pipeline.domain import MeetingId, Participant, ParticipantId, Presence, TrackId
@@ -53,7 +54,7 @@ class Attendance:
         """The name in the store and in events from now on. Raises ``NotFound``."""
         await self.store.rename_participant(self.meeting, participant, name)
         self.telling.people[participant] = Participant(participant, name)
-        self.telling.participant(participant, "renamed")
+        self.telling.participant(participant, "renamed", participant in self)
 
     def choose(self, participant: ParticipantId, languages: tuple[str, ...]) -> None:
         """``languages`` from now on, whatever it declares later."""
@@ -70,7 +71,7 @@ class Attendance:
         if self._times[participant] == 1:
             self._since[participant] = Presence(participant, self.telling.now())
             self.keeping.keep_presence(self._since[participant])
-            self.telling.participant(participant, "joined")
+            self.telling.participant(participant, "joined", present=True)
 
     def go(self, participant: ParticipantId) -> None:
         """Does nothing for one who is not there."""
@@ -79,6 +80,20 @@ class Attendance:
         self._times[participant] -= 1
         if not self._times[participant]:
             self._leave(participant)
+
+    def go_on(self, presences: Iterable[Presence]) -> None:
+        """Those who were there when another session stopped are still there, as far as is known."""
+        for presence in presences:
+            self._since[presence.participant] = presence
+            self._times[presence.participant] = 1
+
+    def are_there(self, present: Collection[ParticipantId]) -> None:
+        """Just these are there: whoever was not comes, whoever was and is not any more leaves."""
+        for participant in [name for name in self._times if name not in present]:
+            self._leave(participant)
+        for participant in present:
+            if participant not in self._times:
+                self.come(participant)
 
     def close(self) -> None:
         """Whoever is there leaves, and nobody comes any more."""
@@ -90,4 +105,4 @@ class Attendance:
         del self._times[participant]
         began = self._since.pop(participant)
         self.keeping.keep_presence(Presence(participant, began.joined, self.telling.now()))
-        self.telling.participant(participant, "left")
+        self.telling.participant(participant, "left", present=False)

@@ -1,7 +1,8 @@
 """What readers of one running meeting are told: captions with names, who comes and goes, notices."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pipeline.domain import Caption, Meeting, Participant, ParticipantId, TrackId
 from pipeline.export.event import Event, caption_event, seconds
@@ -22,6 +23,17 @@ class Telling:
         event = self._event("caption") | caption_event(caption, self.now())
         self.feed.publish(event | self.named(participant_of(caption.track)), caption.utterance)
 
+    def again(self, captions: Iterable[Caption]) -> None:
+        """Tells of ``captions``, which another session made, what the feed does not hold yet."""
+        events: list[dict[str, Any]] = [reading.event for reading in self.feed.history()]
+        told = {event["utterance"]: event for event in events if event["type"] == "caption"}
+        for caption in captions:
+            before = told.get(caption.utterance)
+            if before is None or (caption.revision > before["revision"] and not before["final"]):
+                self.caption(caption)
+            elif caption.final and not before["final"]:
+                self.caption(replace(caption, revision=before["revision"] + 1))
+
     def kept_late(self, final: Caption) -> None:
         """A final that the store has taken after all; as unfinished, readers have seen its revision."""
         self.caption(replace(final, revision=final.revision + 1))
@@ -29,11 +41,15 @@ class Telling:
     def notice(self, code: str, **fields: object) -> None:
         self.feed.publish(self._event("notice") | {"code": code, "at": seconds(self.now())} | fields)
 
-    def participant(self, participant: ParticipantId, state: str) -> None:
-        self.feed.publish(self._event("participant") | self.named(participant) | {"state": state})
+    def participant(self, participant: ParticipantId, state: str, present: bool) -> None:
+        """``state`` is what happened; takes the place of what was told of the participant before."""
+        event = self._event("participant") | self.named(participant) | {"state": state, "present": present}
+        self.feed.publish(event, f"participant:{participant}")
 
-    def state(self, state: str) -> None:
-        self.feed.publish(self._event("meeting") | {"state": state, "title": self.meeting.title})
+    def state(self, state: str, paused: bool) -> None:
+        """Takes the place of the meeting's state before."""
+        event = self._event("meeting") | {"state": state, "title": self.meeting.title, "paused": paused}
+        self.feed.publish(event, "meeting")
 
     def snapshot(self, after: int | None, state: str, paused: bool, present: Callable[[ParticipantId], bool]) -> Event:
         """What a reader who comes in needs first; its captions are those newer than ``after``, oldest first."""

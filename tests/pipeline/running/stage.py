@@ -5,7 +5,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -104,6 +104,14 @@ class FragileStore(SqlStore):
         return await super()._write(statement, *given, **named)
 
 
+class TellingFeed(CaptionFeed):
+    """A ``CaptionFeed`` that remembers every event, also those that others took the place of."""
+
+    def __init__(self, first: int) -> None:
+        self.told: list[Event] = []
+        super().__init__(first, self.told.append)
+
+
 @dataclass(slots=True)
 class Stage:
     """One process; another on the same folder is the next one. The engine hears nothing while ``gate`` is closed."""
@@ -151,7 +159,7 @@ class Stage:
             new_detector=LevelDetector,
             new_bus=MemoryAudioBus,
             new_memory=AudioSpool,
-            new_feed=CaptionFeed,
+            new_feed=TellingFeed,
             forget=self.forget,
             wall=self.clock.wall,
             steady=self.clock.steady,
@@ -223,7 +231,11 @@ async def eventually(ask: Callable[[], Awaitable[Answer]], good: Callable[[Answe
 
 
 def events(meeting: RunningMeeting, kind: str) -> list[Event]:
-    return [reading.event for reading in meeting.feed.history() if reading.event["type"] == kind]
+    """All that were told, but of captions the newest of each utterance."""
+    told = [reading.event for reading in meeting.feed.history()]
+    if kind != "caption":
+        told = cast(TellingFeed, meeting.feed).told
+    return [event for event in told if event["type"] == kind]
 
 
 def finals(meeting: RunningMeeting) -> list[tuple[object, object]]:

@@ -359,7 +359,7 @@ async def test_an_engine_that_fails_again_and_again_is_told_and_told_when_it_wor
     anne = await stage.talker(meeting)
     stage.engine.fail = lambda batch: True
     await stage.begin(anne, "one two three")
-    await until(lambda: meeting._session.failing >= 3)
+    await until(lambda: meeting.session.failing >= 3)
     stage.clock.at += 1.0
     anne.sound(1.0, loud=True)
     await until(lambda: notices(meeting) == ["engine_down"])
@@ -398,7 +398,7 @@ async def test_a_pause_and_an_end_on_a_full_disk_are_kept_once_there_is_room(sta
     await meeting.pause()
     stage.clock.at += 1.0
     await meeting.end()
-    assert states(meeting) == ["running", "ended"]
+    assert states(meeting) == ["running", "running", "ended"]
     assert (await stage.store.meeting(MEETING)).ended_at is None
     stage.store.full = False
     await until(lambda: meeting.finished)
