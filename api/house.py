@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from api.sample import Sample
     from api.settings import Settings
     from api.telemetry import Traces
-    from api.vitals import Distribution
     from media_gateway.captioned_rooms import CaptionedRooms
     from media_gateway.webrtc import WhipPeers
+    from pipeline.bus.redis.connection import RedisBus
     from pipeline.domain import RecordingId
     from pipeline.running import LiveMeetings
     from pipeline.store.sql import SqlStore
@@ -71,7 +71,7 @@ class House:
     """Made by ``api/opening.py``; ``app.state.house`` of the application.
 
     ``check_languages`` raises ``InvalidInput`` for one that the model does not know. ``talkers`` can be captioned at
-    once, by the ``engine`` of this process, where it has one; else ``distribution`` is its way to others, and ``sent``
+    once, by the ``engine`` of this process, where it has one; else ``bus`` is its way to others, and ``sent``
     what went there of what was said. ``wall`` gives seconds since 1970, the same for all that share meetings.
     """
 
@@ -91,7 +91,7 @@ class House:
     wall: Callable[[], float] = time.time
     engine: EngineProbe | None = None
     talkers: int | None = None
-    distribution: Distribution | None = None
+    bus: RedisBus | None = None
     sent: Outlets | None = None
     traces: Traces | None = None
 

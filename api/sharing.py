@@ -18,7 +18,7 @@ from api.roles import Role
 from api.sample import Sample
 from api.settings import Settings, for_many_processes
 from api.tokens import Signer
-from api.vitals import Distribution
+from api.tracing import tracing
 from media_gateway.captioned_rooms import Patience
 from media_gateway.webrtc import WhipPeers
 from pipeline.bus.redis.connection import RedisBus
@@ -43,6 +43,7 @@ async def open_shared_house(settings: Settings, role: Role, process: str) -> Asy
     """
     url = for_many_processes(settings, signs=True)
     async with AsyncExitStack() as opened:
+        traces = await opened.enter_async_context(tracing(settings, role, process))
         store = await asyncio.to_thread(SqlStore.open, settings.database_url)
         opened.push_async_callback(store.close)
         bus = await RedisBus.open(url, process)
@@ -52,6 +53,8 @@ async def open_shared_house(settings: Settings, role: Role, process: str) -> Asy
         opened.push_async_callback(offers.close)
         metrics = Metrics(recognises=False)
         count_jobs(broker, metrics.registry)
+        if traces is not None:
+            traces.jobs(broker)
         files = files_of(settings, store, shared=True)
         holder = f"{process}/{secrets.token_hex(4)}"
         new_detector = speech_detectors()
@@ -86,7 +89,8 @@ async def open_shared_house(settings: Settings, role: Role, process: str) -> Asy
             janus=open_janus(settings.janus, settings.ice_servers, around) if settings.janus and joins else None,
             role=role,
             wall=bus.wall,
-            distribution=Distribution(bus, broker),
+            bus=bus,
+            traces=traces,
         )
         for sfu in house.sfus:
             opened.push_async_callback(sfu.disconnect)

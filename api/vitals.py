@@ -28,8 +28,6 @@ from api.metrics import Metrics
 from pipeline.errors import BusFailed, GreffierError
 
 if TYPE_CHECKING:
-    from dramatiq.brokers.redis import RedisBroker
-
     from api.house import House
     from api.probe import EngineProbe
     from pipeline.bus.redis.connection import RedisBus
@@ -43,14 +41,6 @@ _LEAST_ROOM = 16 * 1024**2
 
 Check = Callable[[], Awaitable[bool]]
 Told = Callable[[], Mapping[str, object]]
-
-
-@dataclass(frozen=True, slots=True)
-class Distribution:
-    """What a process of the distributed mode has to do with the others by."""
-
-    bus: "RedisBus"
-    broker: "RedisBroker"
 
 
 @dataclass(slots=True)
@@ -69,7 +59,7 @@ class Vitals:
     beside: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
     draining: Callable[[], bool] = lambda: False
     probe: "EngineProbe | None" = None
-    distribution: Distribution | None = None
+    bus: "RedisBus | None" = None
     started_at: float = field(default_factory=time.time)
     _queues: "Mapping[str, QueueLength]" = field(default_factory=dict)
 
@@ -77,9 +67,8 @@ class Vitals:
         self.measures.append(ProcessMeasures(self.role, version("greffier")))
         if self.probe is not None:
             self.checks["engine"] = self._engine_answers
-        if self.distribution is not None:
+        if (bus := self.bus) is not None:
             self.checks["redis"] = self._redis_answers
-            bus = self.distribution.bus
             self.measures.append(BusMeasures(lambda: bus.reachable, lambda: self._queues))
 
     @asynccontextmanager
@@ -89,11 +78,10 @@ class Vitals:
             if self.probe is not None:
                 probing = asyncio.create_task(self.probe.run())
                 stack.push_async_callback(_ended, probing)
-            if self.distribution is not None:
+            if self.bus is not None:
                 from pipeline.bus.redis.registry import Registry
 
-                stop = await Registry.announce(self.distribution.bus, self.facts)
-                stack.push_async_callback(stop)
+                stack.push_async_callback(await Registry.announce(self.bus, self.facts))
             yield
 
     async def found(self) -> dict[str, bool]:
@@ -120,17 +108,17 @@ class Vitals:
     async def look(self) -> None:
         """Before ``collect``: asks what is not of this process."""
         self._queues = {}
-        if self.distribution is not None and self.distribution.bus.reachable:
+        if self.bus is not None and self.bus.reachable:
             from pipeline.distributed.queues import queue_lengths
 
             with suppress(BusFailed):
-                self._queues = await asyncio.to_thread(queue_lengths, self.distribution.broker)
+                self._queues = await queue_lengths(self.bus)
 
     async def _engine_answers(self) -> bool:
         return self.probe is None or self.probe.works
 
     async def _redis_answers(self) -> bool:
-        return self.distribution is None or self.distribution.bus.reachable
+        return self.bus is None or self.bus.reachable
 
 
 def house_vitals(house: "House") -> Vitals:
@@ -138,7 +126,7 @@ def house_vitals(house: "House") -> Vitals:
 
     async def store_is_writable() -> bool:
         await house.store.check()
-        return house.distribution is not None or await asyncio.to_thread(has_room, house.settings.home)
+        return house.bus is not None or await asyncio.to_thread(has_room, house.settings.home)
 
     measures: list[Measures] = [HouseMeasures(house)]
     if house.talkers is not None:
@@ -153,7 +141,7 @@ def house_vitals(house: "House") -> Vitals:
         told=lambda: _told_of_house(house),
         beside={sfu.rooms.gateway.provider: sfu.at_hand for sfu in house.sfus},
         probe=house.engine,
-        distribution=house.distribution,
+        bus=house.bus,
     )
 
 
@@ -163,7 +151,7 @@ def worker_vitals(
     metrics: Metrics,
     store: "SqlStore",
     probe: "EngineProbe",
-    distribution: Distribution,
+    bus: "RedisBus",
 ) -> Vitals:
     """Of ``greffier worker --queues <queue>``; ``worker`` is None where that is ``batch``."""
 
@@ -179,7 +167,7 @@ def worker_vitals(
         told=lambda: {"queue": queue, **({} if worker is None else _told_of_worker(worker))},
         draining=lambda: worker is not None and worker.draining,
         probe=probe,
-        distribution=distribution,
+        bus=bus,
     )
 
 

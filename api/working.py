@@ -14,10 +14,12 @@ from api.job_counts import count_jobs
 from api.jobs import jobs_over_redis
 from api.metrics import Metrics
 from api.probe import EngineProbe
+from api.roles import Role
 from api.server import ProcessServer, address_of, run_loop
 from api.settings import Settings, for_many_processes
 from api.tokens import Signer
-from api.vitals import Distribution, worker_vitals
+from api.tracing import tracing
+from api.vitals import worker_vitals
 from api.wiring import Recognition, equipment
 from pipeline.bus.redis.connection import RedisBus
 from pipeline.bus.redis.leases import RedisLeases
@@ -46,6 +48,7 @@ async def open_worker(
     """
     url = for_many_processes(settings, signs=False)
     async with AsyncExitStack() as opened:
+        traces = await opened.enter_async_context(tracing(settings, Role.WORKER, name))
         store = await asyncio.to_thread(SqlStore.open, settings.database_url)
         opened.push_async_callback(store.close)
         bus = await RedisBus.open(url, name)
@@ -54,14 +57,17 @@ async def open_worker(
         opened.push_async_callback(asyncio.to_thread, broker.client.close)
         metrics = Metrics()
         count_jobs(broker, metrics.registry)
+        if traces is not None:
+            traces.jobs(broker)
         batcher = await opened.enter_async_context(recognition.batcher(metrics))
+        recognizer = batcher if traces is None else traces.recognizer(batcher)
         files = files_of(settings, store, shared=True)
         live: LiveWorker | None = None
         if queue == "live":
             live = LiveWorker(
                 bus,
                 Offers(broker),
-                equipment(recognition, batcher, settings.languages, store, files),
+                equipment(recognition, recognizer, settings.languages, store, files),
                 recognition.calibration.talkers,
                 settings.empty_after,
                 metrics.watch,
@@ -71,13 +77,12 @@ async def open_worker(
         else:
             leases = RedisLeases(bus, f"{name}/{secrets.token_hex(4)}")
             languages = settings.languages
-            jobs = jobs_over_redis(broker, store, batcher, speech_detectors(), files.objects, leases, languages)
+            jobs = jobs_over_redis(broker, store, recognizer, speech_detectors(), files.objects, leases, languages)
             await jobs.start()
             stop = jobs.close
         opened.push_async_callback(stop)
-        vitals = worker_vitals(
-            queue, live, metrics, store, EngineProbe(batcher, metrics, settings.languages[0]), Distribution(bus, broker)
-        )
+        probe = EngineProbe(batcher, metrics, settings.languages[0])
+        vitals = worker_vitals(queue, live, metrics, store, probe, bus)
         # Nobody gets a token or a session here: keys alone open the metrics.
         signer = Signer(settings.secret or secrets.token_bytes(32), settings.token_ttl, bus.wall)
         access = Access(store, signer, loopback=is_loopback(settings.host), now=bus.wall)

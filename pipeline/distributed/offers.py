@@ -20,6 +20,8 @@ from pipeline.domain import MeetingId
 from pipeline.errors import BusFailed, GreffierError, InvalidSetting
 
 QUEUE = "live"
+NAMESPACE = "greffier:queues"
+"""Where dramatiq keeps its queues in Redis."""
 _ACTOR = "caption_meeting"
 _LOOK = 50
 """Milliseconds after which an idle worker asks for offers again: half of that is what an offer waits on average."""
@@ -56,7 +58,7 @@ def broker_at(url: str) -> RedisBroker:
     except ValueError as error:
         raise InvalidSetting(f"GREFFIER_REDIS_URL is no address of a Redis: {error}") from error
     broker: Callable[..., RedisBroker] = RedisBroker
-    return broker(client=client, namespace="greffier:queues", dead_message_ttl=_DEAD_LETTERS)
+    return broker(client=client, namespace=NAMESPACE, dead_message_ttl=_DEAD_LETTERS)
 
 
 class Offers:

@@ -3,12 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import redis
-from dramatiq.brokers.redis import RedisBroker
-
 from pipeline import jobs
+from pipeline.bus.redis.connection import RedisBus
 from pipeline.distributed import offers
-from pipeline.errors import BusFailed
 
 QUEUES = (offers.QUEUE, jobs.QUEUE)
 
@@ -24,22 +21,19 @@ class QueueLength:
     dead: int
 
 
-def queue_lengths(broker: RedisBroker, names: Sequence[str] = QUEUES) -> dict[str, QueueLength]:
-    """By name of the queue, in one round trip, in the calling thread. Raises ``BusFailed``.
+async def queue_lengths(bus: RedisBus, names: Sequence[str] = QUEUES) -> dict[str, QueueLength]:
+    """By name of the queue, in one round trip. Raises ``BusFailed``.
 
     dramatiq's hash ``<queue>.msgs`` holds each message until it is acknowledged, ``<queue>.DQ.msgs`` those with a
     delay and ``<queue>.XQ`` the dead (``dramatiq/brokers/redis/dispatch.lua``).
     """
-    with broker.client.pipeline(transaction=False) as asking:
-        for name in names:
-            asking.hlen(f"{broker.namespace}:{name}.msgs")
-            asking.hlen(f"{broker.namespace}:{name}.DQ.msgs")
-            asking.zcard(f"{broker.namespace}:{name}.XQ")
-        try:
-            found = asking.execute()
-        except redis.RedisError as error:
-            raise BusFailed(f"Redis does not say how long its queues are ({type(error).__name__})") from error
-    return {
-        name: QueueLength(found[3 * place] + found[3 * place + 1], found[3 * place + 2])
-        for place, name in enumerate(names)
-    }
+    keys = [f"{offers.NAMESPACE}:{name}" for name in names]
+    found = await bus.ask(
+        [
+            command
+            for key in keys
+            for command in (("HLEN", f"{key}.msgs"), ("HLEN", f"{key}.DQ.msgs"), ("ZCARD", f"{key}.XQ"))
+        ]
+    )
+    counts = iter(found)
+    return {name: QueueLength(next(counts) + next(counts), next(counts)) for name in names}
