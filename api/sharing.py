@@ -81,7 +81,7 @@ async def open_shared_house(settings: Settings, role: Role, process: str) -> Asy
             meetings=meetings,
             access=Access(store, signer, loopback=loopback, now=bus.wall),
             metrics=metrics,
-            peers=WhipPeers(settings.ice_servers, loopback=loopback),
+            peers=WhipPeers(settings.ice_servers, loopback=loopback, ports=settings.udp_ports),
             jobs=RecordingQueue(broker),
             sample=Sample(),
             check_languages=check_languages,

@@ -145,17 +145,10 @@ class RemoteMeeting:
     async def enter(self, participant: Participant, languages: tuple[str, ...] = ()) -> None:
         known = await self._admit(participant, languages)
         self._refuse_when_over()
-        self._entered[participant.id] = self._entered.get(participant.id, 0) + 1
-        self._out.set_person(known, self._languages(participant.id))
+        self._come(known)
 
     async def leave(self, participant: ParticipantId) -> None:
-        if participant not in self._entered:
-            return
-        self._entered[participant] -= 1
-        if not self._entered[participant]:
-            del self._entered[participant]
-            if self._outlet is not None:
-                self._outlet.drop_person(participant)
+        self._go(participant)
 
     async def join(self, participant: Participant, languages: tuple[str, ...] = ()) -> Track:
         known = await self._admit(participant, languages)
@@ -165,10 +158,14 @@ class RemoteMeeting:
     async def publish(self, source: AudioSource, track: Track) -> None:
         self._refuse_when_over()
         outlet, voices = self._out, self._hearing()
-        await voices.pump(source, track)
-        with suppress(TimeoutError):  # whoever leaves has left once what they said is final
-            async with asyncio.timeout(_LAST_WORDS):
-                await outlet.ended(track.id)
+        self._come(track.participant)
+        try:
+            await voices.pump(source, track)
+            with suppress(TimeoutError):  # whoever leaves has left once what they said is final
+                async with asyncio.timeout(_LAST_WORDS):
+                    await outlet.ended(track.id)
+        finally:
+            self._go(track.participant.id)
 
     async def rename(self, participant: ParticipantId, name: str) -> None:
         await self._shared.store.rename_participant(self._meeting.id, participant, name)
@@ -190,6 +187,20 @@ class RemoteMeeting:
         if languages:
             self._declared[participant.id] = languages
         return self._known[participant.id]
+
+    def _come(self, participant: Participant) -> None:
+        self._entered[participant.id] = self._entered.get(participant.id, 0) + 1
+        self._known[participant.id] = participant
+        self._show_person(participant.id)
+
+    def _go(self, participant: ParticipantId) -> None:
+        if participant not in self._entered:
+            return
+        self._entered[participant] -= 1
+        if not self._entered[participant]:
+            del self._entered[participant]
+            if self._outlet is not None:
+                self._outlet.drop_person(participant)
 
     def _languages(self, participant: ParticipantId) -> tuple[str, ...]:
         return self._chosen.get(participant) or self._declared.get(participant, ())

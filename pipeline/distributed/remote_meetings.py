@@ -13,7 +13,7 @@ from pipeline.bus.redis.wanted import expire_meeting
 from pipeline.distributed.remote_meeting import OVER, RemoteMeeting, Shared
 from pipeline.distributed.watch import Watch
 from pipeline.domain import Meeting, MeetingId
-from pipeline.errors import BusFailed, GreffierError, InvalidInput, NotFound
+from pipeline.errors import BusFailed, GreffierError, InvalidInput, NotFound, Superseded
 from pipeline.ports import KeptMeetings
 
 _log = logging.getLogger("greffier.meetings")
@@ -93,11 +93,22 @@ class RemoteMeetings:
                 return
         kept = await self.store.meeting(meeting)
         if kept.ended_at is None:
-            await self.store.update_meeting(replace(kept, ended_at=self.shared.bus.wall()))
+            with suppress(Superseded):  # somebody captions it after all, and is told below
+                await self._end_here(kept)
         async with self._lock(meeting):
             found = self._at_hand.get(meeting) or await self._opened(kept)
             await found.tell_ended()
             await expire_meeting(self.shared.bus, meeting)
+
+    async def _end_here(self, kept: Meeting) -> None:
+        """What is unfinished becomes final, whoever is there leaves, and nobody who captioned it writes any more."""
+        store, ended_at = self.store, self.shared.bus.wall()
+        shelf = store.for_meeting(kept.id, await store.claim(kept.id))
+        for caption in await store.open_captions(kept.id):
+            await shelf.keep_final(replace(caption, revision=caption.revision + 1, final=True, tail=()))
+        there = [presence for presence in await store.presences(kept.id) if presence.left is None]
+        await shelf.keep_presences([replace(presence, left=ended_at - kept.created_at) for presence in there])
+        await shelf.keep_end(ended_at)
 
     async def delete(self, meeting: MeetingId) -> None:
         kept = await self.store.meeting(meeting)

@@ -47,7 +47,7 @@ def test_the_catalogues_hold_nothing_that_no_page_says() -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["lost", "microphone", "paused", "delayed", "engine_down", "not_kept", "cut", "sound_lost"]
+    "code", ["lost", "microphone", "paused", "delayed", "engine_down", "not_kept", "cut", "sound_lost", "waiting"]
 )
 def test_every_notice_has_its_sentence(code: str) -> None:
     assert f"script.notice.{code}" in catalogues()["fr"]

@@ -16,6 +16,7 @@ const meeting = at("meeting").dataset.meeting;
 const base = `/api/v1/meetings/${meeting}`;
 const SOLVED_BY = { delayed: "in_time", engine_down: "engine_up", not_kept: "kept" };
 const HAPPENED = new Set(["cut", "sound_lost"]);
+const WAITING = "waiting"; // nobody captions the meeting yet: the next caption says that somebody does
 const ME = "greffier.me";
 const MINE = "greffier.participant"; // who this tab is in which meeting: another tab is somebody else
 const LEVEL_EVERY = 100;
@@ -98,6 +99,7 @@ function read(event) {
       break;
     case "meeting":
       title(event.title);
+      notices.clear(WAITING);
       if (event.state === "ended") ended();
   }
 }
@@ -116,6 +118,7 @@ function snapshot({ title: named, state, paused: isPaused, participants, events 
 }
 
 function caption(event) {
+  notices.clear(WAITING);
   const isNews = event.final && !captions.isFinal(event.utterance);
   captions.show([event]);
   if (isNews) announcer.finished(event);
@@ -123,7 +126,7 @@ function caption(event) {
 
 function notice(code) {
   if (code === "paused" || code === "resumed") setPaused(code === "paused");
-  else if (code in SOLVED_BY || HAPPENED.has(code)) notices.show(code);
+  else if (code in SOLVED_BY || HAPPENED.has(code) || code === WAITING) notices.show(code);
   else for (const [trouble, solved] of Object.entries(SOLVED_BY)) if (solved === code) notices.clear(trouble);
 }
 
@@ -154,7 +157,7 @@ function finish(code, link) {
   over = true;
   feed.close();
   stopSpeaking();
-  for (const each of ["lost", "microphone", ...Object.keys(SOLVED_BY), "sample"]) notices.clear(each);
+  for (const each of ["lost", "microphone", ...Object.keys(SOLVED_BY), WAITING, "sample"]) notices.clear(each);
   setPaused(false);
   notices.show(code, link);
   for (const button of document.querySelectorAll('#microphone, #pause, #sample, [data-opens="end-dialog"]')) idle(button);

@@ -7,7 +7,7 @@ import { say } from "./words.js";
 const GATHERING = 2_000; // after so long the offer goes with the candidates there are
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 5_000;
-const DISCONNECTED = 3_000; // a connection that is lost for so long is made anew
+const DISCONNECTED = 1_500; // a connection that is lost for so long is made anew
 
 export class Microphone {
   #iceServers;
