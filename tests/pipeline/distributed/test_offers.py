@@ -9,7 +9,6 @@ import dramatiq
 import pytest
 
 from pipeline.distributed.offers import Offers, Verdict, broker_at, put_back_for
-from pipeline.distributed.queues import queue_lengths
 from pipeline.domain import MeetingId
 from pipeline.errors import BusFailed, InvalidSetting
 from tests.redis_server import WAIT, RedisServer
@@ -56,7 +55,7 @@ async def emptied(server: RedisServer) -> None:
     broker = broker_at(server.url)
     try:
         async with asyncio.timeout(WAIT):
-            while (await asyncio.to_thread(queue_lengths, broker))["live"].waiting:  # noqa: ASYNC110 - as an operator
+            while await asyncio.to_thread(broker.do_qsize, "live"):  # noqa: ASYNC110 - as an operator
                 await asyncio.sleep(0.02)
     finally:
         broker.client.close()
