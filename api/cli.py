@@ -43,6 +43,7 @@ Live captions, transcripts and minutes for meetings.
 
   greffier serve                                  meetings in the browser, at http://localhost:8642
   greffier gateway, worker, api                   the same as many processes, over Redis and PostgreSQL
+  greffier status                                 those processes: what they hold, and who waits
   greffier keys add "our site" --scope meetings   make an API key
   greffier demo                                   caption the sample meeting in this terminal
   greffier caption anne.wav bob.ogg               caption recordings as the live tracks of one meeting
@@ -108,6 +109,7 @@ def parser() -> argparse.ArgumentParser:
     _add_doctor(commands)
     _add_serve(commands)
     _add_shared(commands)
+    _add_status(commands)
     _add_keys(commands)
     return whole
 
@@ -186,6 +188,12 @@ def _add_shared(commands: Commands) -> None:
     asked.set_defaults(run=_api)
 
 
+def _add_status(commands: Commands) -> None:
+    command = _new(commands, "status", "the processes that share meetings, what they hold, who waits")
+    command.add_argument("--json", action="store_true", help="all of it, for programs")
+    command.set_defaults(run=_status)
+
+
 def _add_keys(commands: Commands) -> None:
     command = _new(commands, "keys", "the API keys of applications")
     verbs = command.add_subparsers(title="what to do", metavar="VERB [...]", required=True)
@@ -241,6 +249,12 @@ def _api(arguments: argparse.Namespace, settings: Settings) -> int:
     from api.serve import api
 
     return api(arguments, settings)
+
+
+def _status(arguments: argparse.Namespace, settings: Settings) -> int:
+    from api.status import status
+
+    return status(arguments, settings)
 
 
 def _keys_add(arguments: argparse.Namespace, settings: Settings) -> int:

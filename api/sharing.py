@@ -15,6 +15,7 @@ from api.jobs import RecordingQueue
 from api.metrics import Metrics
 from api.parsing import LANGUAGES
 from api.roles import Role
+from api.rooms_elsewhere import RoomsElsewhere
 from api.sample import Sample
 from api.settings import Settings, for_many_processes
 from api.tokens import Signer
@@ -30,8 +31,8 @@ from pipeline.distributed.watch import Watch
 from pipeline.errors import InvalidInput
 from pipeline.store.sql import SqlStore
 
-_ROOM_LEASE = 3.0
-"""Seconds after which the rooms of a gateway that died are taken up by another."""
+_ROOM_LEASE, _ROOM_SWEEP = 3.0, 2.0
+"""Seconds: after both at most, the rooms of a gateway that died are taken up by another."""
 
 
 @asynccontextmanager
@@ -72,6 +73,7 @@ async def open_shared_house(settings: Settings, role: Role, process: str) -> Asy
             load=lambda: 0.0,  # LiveKit spreads rooms evenly: a gateway costs little, and workers are found by offers
             wall=bus.wall,
             patience=Patience(lease=_ROOM_LEASE),
+            sweep=_ROOM_SWEEP,
         )
         joins = role is Role.GATEWAY
         house = House(
@@ -90,10 +92,16 @@ async def open_shared_house(settings: Settings, role: Role, process: str) -> Asy
             role=role,
             wall=bus.wall,
             bus=bus,
+            sent=bus.sent if joins else None,
             traces=traces,
         )
         for sfu in house.sfus:
             opened.push_async_callback(sfu.disconnect)
+        if joins:
+            house.rooms_elsewhere = elsewhere = RoomsElsewhere(
+                bus, {sfu.rooms.gateway.provider: sfu for sfu in house.sfus}
+            )
+            opened.push_async_callback(await elsewhere.follow())
         yield house
 
 

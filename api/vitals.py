@@ -60,10 +60,11 @@ class Vitals:
     draining: Callable[[], bool] = lambda: False
     probe: "EngineProbe | None" = None
     bus: "RedisBus | None" = None
-    started_at: float = field(default_factory=time.time)
+    started_at: float = 0.0
     _queues: "Mapping[str, QueueLength]" = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.started_at = time.time() if self.bus is None else self.bus.wall()
         self.measures.append(ProcessMeasures(self.role, version("greffier")))
         if self.probe is not None:
             self.checks["engine"] = self._engine_answers
@@ -186,6 +187,7 @@ def has_room(folder: Path) -> bool:
 def _told_of_house(house: "House") -> dict[str, object]:
     meetings = house.meetings.all()
     return {
+        **({"rooms": house.rooms_elsewhere.told()} if house.rooms_elsewhere is not None else {}),
         "meetings": len(meetings),
         "tracks": sum(meeting.tracks for meeting in meetings),
         "readers": sum(meeting.feed.readers for meeting in meetings),

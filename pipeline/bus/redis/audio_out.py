@@ -110,7 +110,8 @@ class AudioOutlet:
         kept = _Kept(next(self._serials), sent.number, event)
         sent.kept.append(kept)
         self._unsent.append(kept)
-        sent.seconds += seconds_of(event)
+        self._count(sent, seconds_of(event))
+        self._bus.sent.seconds_sent += seconds_of(event)
         while sent.seconds > _MOST_SECONDS:
             self._drop_oldest(sent)
         self._wake()
@@ -156,6 +157,7 @@ class AudioOutlet:
         if self._timer is not None:
             self._timer.cancel()
         for sent in self._tracks.values():
+            self._count(sent, -sent.seconds)
             sent.done.set()
         self._tracks.clear()
         self._unsent.clear()
@@ -165,15 +167,19 @@ class AudioOutlet:
     def _drop_oldest(self, sent: _Sent) -> None:
         index, kept = next((at, one) for at, one in enumerate(sent.kept) if seconds_of(one.event))
         del sent.kept[index]
-        sent.seconds -= seconds_of(kept.event)
+        self._count(sent, -seconds_of(kept.event))
+        self._bus.sent.seconds_lost += seconds_of(kept.event)
         kept.dropped = True
         if kept.entry is not None:
             self._useless.append(kept.entry)
 
+    def _count(self, sent: _Sent, seconds: float) -> None:
+        sent.seconds += seconds
+        self._bus.sent.seconds_kept += seconds
+
     def _progressed(self, sent: _Sent, before: float) -> None:
         while sent.kept and not is_needed(sent.kept[0].event, before):
-            kept = sent.kept.popleft()
-            sent.seconds -= seconds_of(kept.event)
+            self._count(sent, -seconds_of(sent.kept.popleft().event))
         if before == float("inf"):
             self._over.append(sent.id)
             if sent.closed:

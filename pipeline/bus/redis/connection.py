@@ -21,6 +21,7 @@ from pipeline.bus.redis.line import Answer, Command, Line, Word
 from pipeline.bus.redis.pump import Pump
 from pipeline.bus.redis.reader import StreamReader
 from pipeline.bus.redis.scripts import Script
+from pipeline.bus.redis.sent_sound import SentSound
 from pipeline.errors import BusFailed, InvalidSetting
 
 _log = logging.getLogger("greffier.bus")
@@ -49,6 +50,7 @@ class RedisBus:
         """Writes what is published in this process."""
         self.audio = Pump(Line(pool, _WRITE_WITHIN), pause=_AUDIO_EVERY)
         """Writes what is heard in this process, every 20 ms."""
+        self.sent = SentSound()
         self.content = ""
         """A word for what Redis holds: another one after a restart, and when it has been emptied."""
         self._acts: list[Callable[[], Awaitable[None]]] = []
