@@ -157,7 +157,9 @@ async def test_a_worker_that_was_asleep_meanwhile_writes_nothing(
     monkeypatch.setattr(working, "_RENEW", 3600.0)  # as one whose threads all stand still
     async with ministry.worker("anne", shut=True) as (anne, _):
         recording = await ministry.receive("board")
-        await ministry.state(recording, RUNNING)
+        async with asyncio.timeout(WAIT):
+            while not anne.heard:  # noqa: ASYNC110 - a thread of the engine fills it
+                await asyncio.sleep(0.02)
         ministry.late["bert"] = 60.0
         async with ministry.worker("bert") as (bert, _):  # takes up what is unfinished
             job = await ministry.state(recording, DONE)
