@@ -21,7 +21,7 @@ _SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 
 
 class CaptionWatch:
-    """Counts the captions of one meeting as they are published; begins after what was restored from the store."""
+    """Counts the captions of one meeting as they are published; begins after what was restored."""
 
     def __init__(self, metrics: "Metrics") -> None:
         self._metrics = metrics
@@ -35,17 +35,23 @@ class CaptionWatch:
 
     def __call__(self, event: Event) -> None:
         if event["type"] == "meeting":
-            self._begun = event["state"] == "running"
-            self._committed.clear()
-        elif event["type"] == "caption" and self._begun:
-            self._caption(event)
+            self._begun = event["state"] == "running"  # told again when it is paused or goes on
+            if not self._begun:
+                self._committed.clear()
+        elif event["type"] == "caption":
+            if self._begun:
+                self._count(event)
+            self._remember(event)
 
-    def _caption(self, event: Mapping[str, Any]) -> None:
+    def _count(self, event: Mapping[str, Any]) -> None:
         metrics, utterance, words = self._metrics, event["utterance"], event["words"]
         metrics.captions.labels("final" if event["final"] else "partial").inc()
         metrics.lag.observe(event["lag"])
         for word in words[self._committed.get(utterance, 0) :]:
             metrics.commit.observe(max(0.0, event["sent_at"] - word["end"]))
+
+    def _remember(self, event: Mapping[str, Any]) -> None:
+        utterance, words = event["utterance"], event["words"]
         if event["final"]:
             self._committed.pop(utterance, None)
         else:

@@ -5,9 +5,15 @@ import asyncio
 import websockets
 from prometheus_client.parser import text_string_to_metric_families
 
-from pipeline.domain import Participant, ParticipantId
+from api.metrics import Metrics
+from pipeline.bus.redis.captions_out import PublishedFeed
+from pipeline.bus.redis.connection import RedisBus
+from pipeline.bus.redis.leases import RedisLeases, meeting_lease_key
+from pipeline.domain import MeetingId, Participant, ParticipantId
+from pipeline.export.event import Event
 from tests.api.serving import Serving
 from tests.api.speech import caption, say
+from tests.redis_server import RedisServer
 
 
 async def measured(served: Serving) -> dict[str, float]:
@@ -44,6 +50,35 @@ async def test_what_is_restored_from_the_store_is_not_counted_again(served: Serv
     await served.house.store.for_meeting(meeting).keep_final(caption("long ago"))
     await served.house.meetings.of(meeting)
     assert "greffier_captions_totalfinal" not in await measured(served)
+
+
+async def test_what_another_worker_captioned_is_not_counted_again(redis_server: RedisServer) -> None:
+    metrics, meeting = Metrics(), MeetingId("council")
+    bus = await RedisBus.open(redis_server.url, "worker-1")
+    one, other = RedisLeases(bus, "worker-1/1"), RedisLeases(bus, "worker-2/1")
+
+    def said(words: int, revision: int) -> Event:
+        told = [{"text": " w", "start": float(number), "end": number + 0.5} for number in range(words)]
+        common = {"utterance": "anne.1.1", "final": False, "lag": 0.1, "sent_at": float(words)}
+        return {"type": "caption", "revision": revision, "words": told} | common
+
+    try:
+        assert await one.acquire(meeting_lease_key(meeting), 60.0)
+        feed = await PublishedFeed.open(bus, meeting, one.holder, 1)
+        feed.publish({"type": "meeting", "state": "running"}, "meeting")
+        feed.publish(said(2, 1), "anne.1.1")
+        await feed.flush()
+        await feed.close_pump()
+        await one.release(meeting_lease_key(meeting))
+        assert await other.acquire(meeting_lease_key(meeting), 60.0)
+        feed = await PublishedFeed.open(bus, meeting, other.holder, 100, metrics.watch())
+        for words, revision in ((3, 2), (5, 3)):
+            feed.publish(said(words, revision), "anne.1.1")
+        await feed.close_pump()
+    finally:
+        await bus.close()
+    assert metrics.registry.get_sample_value("greffier_captions_total", {"kind": "partial"}) == 2
+    assert metrics.registry.get_sample_value("greffier_commit_latency_seconds_count") == 3
 
 
 async def test_batches_and_their_wait_are_measured(served: Serving) -> None:

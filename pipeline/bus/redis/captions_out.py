@@ -93,6 +93,9 @@ class PublishedFeed:
             for number, key, text in history.events:
                 feed.take(number, text, key)
             feed.go_on_at(newest + 1 if history.content == bus.content else max(newest + 1, reserved_first))
+            if observe is not None:  # whoever counts begins with the event of the meeting
+                for reading in sorted(feed.history(), key=lambda reading: reading.event["type"] == "meeting"):
+                    observe(reading.event)
             published = cls(bus, meeting, holder, feed, history.first)
         published._written = newest
         return published
