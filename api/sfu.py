@@ -9,7 +9,7 @@ from api.access import Need, needs
 from api.house import House, Sfu, house_of
 from api.shapes import CaptionedRoomList, CaptionedRoomShape, RoomLanguages
 from api.variables import JANUS_URL, LIVEKIT, Variable
-from media_gateway.captioned_rooms import CaptionedRooms, RoomState
+from media_gateway.captioned_rooms import CaptionedElsewhere, CaptionedRooms, RoomState
 from pipeline.errors import NotFound
 
 _LONGEST_NAME = 256
@@ -36,12 +36,13 @@ def sfu_router(
 
     @router.get("", summary=f"List the rooms of {title} that are captioned")
     async def listed(request: Request) -> CaptionedRoomList:
-        return CaptionedRoomList(rooms=[_shape(state) for state in rooms(request).all()])
+        states = [*rooms(request).all(), *await _elsewhere(request, rooms(request))]
+        return CaptionedRoomList(rooms=[_shape(state) for state in states])
 
     @router.get("/{room:path}/captions", summary=f"How captions of a room of {title} stand")
     async def show(request: Request, room: Room) -> CaptionedRoomShape:
         """Of a room that was captioned lately, ``why`` says how that ended."""
-        return _shape(_state(rooms(request), room))
+        return _shape(await _found(request, rooms(request), room))
 
     @router.post(
         "/{room:path}/captions",
@@ -56,26 +57,60 @@ def sfu_router(
 
         The body may be left out: languages are then those of the meeting, or of the server.
         """
-        captioned = rooms(request)
-        if any(state.room == room for state in captioned.all()):
-            response.status_code = status.HTTP_200_OK
-        await captioned.start(room, tuple(wanted.languages) if wanted else ())
-        return _shape(_state(captioned, room))
+        state, begins = await _started(request, rooms(request), room, tuple(wanted.languages) if wanted else ())
+        response.status_code = status.HTTP_201_CREATED if begins else status.HTTP_200_OK
+        return _shape(state)
 
     @router.delete("/{room:path}/captions", status_code=status.HTTP_204_NO_CONTENT, summary=f"Leave a room of {title}")
     async def stop(request: Request, room: Room) -> Response:
         """Its meeting goes on with the next start, or ends once it was empty for a while. Again, it does nothing."""
-        await rooms(request).stop(room)
+        await _stopped(request, rooms(request), room)
         return Response(status_code=status.HTTP_204_NO_CONTENT)
 
     return router
 
 
-def _state(rooms: CaptionedRooms, room: str) -> RoomState:
-    found = rooms.state(room)
-    if found is None:
+async def _found(request: Request, captioned: CaptionedRooms, room: str) -> RoomState:
+    state = captioned.state(room)
+    if state is None or state.why is not None:
+        state = await _of_another(request, captioned, room) or state
+    return _known(state)
+
+
+async def _started(
+    request: Request, captioned: CaptionedRooms, room: str, languages: tuple[str, ...]
+) -> tuple[RoomState, bool]:
+    """The room as it stands now, and whether its captions begin."""
+    begins = all(state.room != room for state in captioned.all())
+    try:
+        await captioned.start(room, languages)
+    except CaptionedElsewhere:
+        if (there := await _of_another(request, captioned, room)) is None:
+            raise
+        return there, False
+    return _known(captioned.state(room)), begins
+
+
+async def _stopped(request: Request, captioned: CaptionedRooms, room: str) -> None:
+    await captioned.stop(room)
+    if (others := house_of(request).rooms_elsewhere) is not None:
+        await others.leave(captioned.gateway.provider, room)
+
+
+async def _elsewhere(request: Request, captioned: CaptionedRooms) -> list[RoomState]:
+    """The rooms that other gateways caption."""
+    others = house_of(request).rooms_elsewhere
+    return [] if others is None else await others.all(captioned.gateway.provider)
+
+
+async def _of_another(request: Request, captioned: CaptionedRooms, room: str) -> RoomState | None:
+    return next((state for state in await _elsewhere(request, captioned) if state.room == room), None)
+
+
+def _known(state: RoomState | None) -> RoomState:
+    if state is None:
         raise NotFound("this room was not captioned lately")
-    return found
+    return state
 
 
 def _shape(state: RoomState) -> CaptionedRoomShape:
