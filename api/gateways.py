@@ -25,7 +25,7 @@ class Surroundings:
     """What every SFU is opened with. ``house`` tells this server from others beside the same SFU, after a restart, too.
 
     ``load`` is the part of what this server can recognise that it does, 0 to 1; ``new_detector`` hears one more track.
-    ``objects`` takes the files that others read.
+    ``objects`` takes the files that others read; every ``sweep`` seconds LiveKit is asked what became of its rooms.
     """
 
     house: str
@@ -37,6 +37,7 @@ class Surroundings:
     load: Callable[[], float]
     wall: Callable[[], float] = time.time
     patience: Patience = field(default_factory=Patience)
+    sweep: float = 5.0
 
     def rooms_of(self, gateway: SfuGateway) -> CaptionedRooms:
         return CaptionedRooms(
@@ -81,7 +82,7 @@ def open_livekit(settings: LiveKitSettings, around: Surroundings) -> Sfu:
     server = LiveKitServer(settings.url, settings.key, settings.secret, house=around.house)
     mode = LegacyMode(settings.packets.value)
     rooms = around.rooms_of(LiveKitGateway(server, settings.transcriber, mode=mode))
-    captions = LiveKitCaptions(server, rooms, settings.transcriber, load=around.load)
+    captions = LiveKitCaptions(server, rooms, settings.transcriber, load=around.load, sweep=around.sweep)
     if settings.collector is None:
         return Sfu(rooms, (captions,), lambda: captions.registered, server.close)
     collector = MetadataCollector(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from api.measures import Outlets
     from api.metrics import Metrics
     from api.probe import EngineProbe
+    from api.rooms_elsewhere import RoomsElsewhere
     from api.sample import Sample
     from api.settings import Settings
     from api.telemetry import Traces
@@ -89,6 +90,7 @@ class House:
     janus: Sfu | None = None
     role: Role = Role.SERVE
     wall: Callable[[], float] = time.time
+    rooms_elsewhere: RoomsElsewhere | None = None
     engine: EngineProbe | None = None
     talkers: int | None = None
     bus: RedisBus | None = None

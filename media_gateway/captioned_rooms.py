@@ -12,7 +12,7 @@ from media_gateway.captioned_room import CaptionedRoom, leave
 from media_gateway.sfu import Parting, SfuGateway, SfuRoom
 from media_gateway.shown import Shown
 from pipeline.domain import Meeting, MeetingId, ParticipantId
-from pipeline.errors import GatewayFailed, GreffierError, InvalidInput, NotFound
+from pipeline.errors import BusFailed, GatewayFailed, GreffierError, InvalidInput, NotFound
 from pipeline.ports import Leases, RoomMeetings
 from pipeline.running import LiveMeeting, LiveMeetings
 
@@ -21,6 +21,11 @@ _log = logging.getLogger("greffier.room")
 _PARTED = 100
 _FINALS = 2.0
 _LONGEST_CLOSE = 8.0
+
+
+class CaptionedElsewhere(GatewayFailed):
+    """Another process holds the lease of the room."""
+
 
 Standing = Literal["starting", "captioning", "reconnecting", "encrypted", "left"]
 Tell = Callable[[str, Parting], Awaitable[None]]
@@ -195,7 +200,7 @@ class CaptionedRooms:
     async def _leased(self, one: _Captioning) -> None:
         key = self._key(one)
         if not await self.leases.acquire(key, self.patience.lease):
-            raise GatewayFailed("another Greffier captions this room")
+            raise CaptionedElsewhere("another Greffier captions this room")
         try:
             meeting, room = await self._open(one)
             async with asyncio.TaskGroup() as group:
@@ -203,7 +208,10 @@ class CaptionedRooms:
                 await self._stay(one, meeting, room, group)
                 renewing.cancel()
         finally:
-            await self.leases.release(key)
+            try:
+                await self.leases.release(key)
+            except BusFailed as failure:  # it ends by itself
+                _log.warning("room.unreleased", extra={"error": type(failure).__name__})
 
     async def _renew(self, one: _Captioning) -> None:
         """Another process may have taken the room while this one slept."""
@@ -215,7 +223,10 @@ class CaptionedRooms:
 
     async def _holds(self, one: _Captioning) -> bool:
         key, lease = self._key(one), self.patience.lease
-        return await self.leases.renew(key, lease) or await self.leases.acquire(key, lease)
+        try:
+            return await self.leases.renew(key, lease) or await self.leases.acquire(key, lease)
+        except BusFailed:
+            return True  # nobody can take it while nobody can ask; who comes first when Redis is back has it
 
     def _key(self, one: _Captioning) -> str:
         return f"room/{self.gateway.provider}/{one.room}"

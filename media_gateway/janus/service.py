@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from media_gateway.captioned_rooms import RoomState
+from media_gateway.captioned_rooms import CaptionedElsewhere, RoomState
 from media_gateway.janus.messages import Code, Refused, RoomId
 from media_gateway.janus.outward import FEED_NAME
 from media_gateway.janus.room import JanusGateway, find_room
@@ -19,6 +19,7 @@ _log = logging.getLogger("greffier.janus")
 _LOOK_SECONDS = 1.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 5.0
 _LOOKS_AFTER_FAILURE = 10
+_LOOKS_WHILE_ELSEWHERE = 1
 _CAPTIONED = {"starting", "captioning", "reconnecting"}
 _WANTED_AGAIN = {Parting.EMPTY, Parting.LOST}
 
@@ -113,6 +114,8 @@ class JanusCaptions:
     async def _start(self, name: str) -> None:
         try:
             await self._rooms.start(name)
+        except CaptionedElsewhere:
+            self._wait[name] = _LOOKS_WHILE_ELSEWHERE  # that gateway may have died then
         except GreffierError as failure:
             _log.warning("janus.unstarted", extra={"error": type(failure).__name__, "why": str(failure)})
             self._wait[name] = _LOOKS_AFTER_FAILURE

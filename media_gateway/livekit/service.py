@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from livekit import api
 from livekit.protocol import agent
 
-from media_gateway.captioned_rooms import CaptionedRooms
+from media_gateway.captioned_rooms import CaptionedElsewhere, CaptionedRooms
 from media_gateway.livekit.access import HOUSE, LiveKitServer, agent_identity
 from media_gateway.livekit.worker import Acceptance, AgentWorker, Registration
 from media_gateway.sfu import Parting
@@ -233,6 +233,8 @@ class LiveKitCaptions:
                 try:
                     await self._bring_once(room, orders)
                     orders.trouble = ""
+                except CaptionedElsewhere:
+                    orders.trouble = ""  # the next sweep asks again: that gateway may have died
                 except GreffierError as failure:  # the next sweep tries again
                     if orders.trouble != (trouble := str(failure)):
                         _log.warning("captions.unstarted", extra={"error": type(failure).__name__, "why": trouble})
