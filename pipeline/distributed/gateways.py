@@ -25,6 +25,7 @@ _UNCLAIMED = 5.0
 class _Loss:
     """A track whose gateway died: nobody heard it from ``start`` on, which was found out at ``found``."""
 
+    gateway: str
     track: TrackId
     start: float
     found: float
@@ -78,7 +79,8 @@ class Gateways:
     async def _died(self, now: float) -> list[str]:
         known = {gateway for gateway, _ in self._people} | set(self.inbox.gateway_of.values())
         silent = {gateway for gateway in known if now - self.inbox.heard.get(gateway, 0.0) > _SILENT}
-        self._dead &= silent  # one that speaks again was not
+        self._dead &= silent  # one that speaks again was not, and sends what it has kept
+        self._losses = [loss for loss in self._losses if loss.gateway in self._dead]
         doubtful = silent - self._dead
         missed = doubtful - await Registry.alive(self.bus, doubtful) if doubtful else doubtful
         self._missed = {gateway: self._missed.get(gateway, now) for gateway in missed}
@@ -90,8 +92,8 @@ class Gateways:
         for track, (_, opened_at, fed_by) in (await self.inbox.tracks()).items():
             if fed_by == gateway:
                 start = self.inbox.heard.get(gateway, opened_at)
-                await self.inbox.send(TrackClosed(track, start))
-                self._losses.append(_Loss(track, start, now))
+                await self.inbox.lose(track, start)
+                self._losses.append(_Loss(gateway, track, start, now))
         await People.forget_gateway(self.bus, self.running.meeting.id, gateway)
         await self.meet()
 

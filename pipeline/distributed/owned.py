@@ -99,7 +99,12 @@ class OwnedMeeting:
         if self.running.over:
             return 0
         recent = self._steady() - self._spoke_at < _SPOKE
-        return max(self.running.talking, int(recent))
+        return max(self.running.session.core.talking, int(recent))
+
+    @property
+    def lag(self) -> float:
+        """Seconds for which the speech that has waited longest has been waiting for recognition."""
+        return self.running.session.core.behind(self.running.now())
 
     def leave(self, outcome: Outcome) -> None:
         """Another worker is to go on, or nobody; ``run`` says so soon."""
@@ -149,7 +154,7 @@ class OwnedMeeting:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(_BEAT)
-            if self.running.talking:
+            if self.running.session.core.talking:
                 self._spoke_at = self._steady()
             if self.running.broken:
                 self.leave(Outcome.BROKEN)
@@ -173,10 +178,11 @@ class OwnedMeeting:
                 await self._attempt(self._renew_keys())
 
     async def _look_for_words(self) -> None:
-        wordless = self.running.silent_for()
+        session = self.running.session
+        wordless = session.silent_for(self.running.now())
         for track in self._watchdog.to_reset(wordless):
             _log.warning("track.reset", extra={"meeting": self.id, "track": track})
-            self.running.reset(track)
+            session.reset(track)
             self.on_reset()
         if self._watchdog.hopeless(wordless) and await self.may_move(self.id):
             self.leave(Outcome.WORDLESS)

@@ -111,7 +111,7 @@ class LiveWorker:
     @property
     def lag(self) -> float:
         """Seconds for which the speech that has waited longest has been waiting for recognition."""
-        return max((owned.running.behind for owned in self._owned.values()), default=0.0)
+        return max((owned.lag for owned in self._owned.values()), default=0.0)
 
     def owned(self, meeting: MeetingId) -> OwnedMeeting | None:
         """The meeting where this worker captions it."""
