@@ -54,10 +54,7 @@ class TrackCaptioner:
     # --- in ---------------------------------------------------------------------------------------------
 
     def resume(self, finals: Sequence[Caption], shown: Caption | None) -> None:
-        """Goes on where another captioner of the track stopped; see ``MeetingCaptioner.resume``.
-
-        Speech that lies before the last committed word may be fed again and changes nothing.
-        """
+        """Goes on where another captioner stopped; see ``MeetingCaptioner.resume``."""
         captions = [*finals, shown] if shown else finals
         self._serial = max((number_of(caption.utterance) for caption in captions), default=0)
         self._remember([word for caption in captions for word in caption.words])
@@ -73,6 +70,8 @@ class TrackCaptioner:
         if not self._speaking:
             self._speaking = True
             self._open.append(self._begin(max(at, self._frontier)))
+        elif self._open[-1].resumed and not self._open[-1].heard:
+            self._open[-1].start = max(at, self._frontier)  # shown without words: nobody knew where it began
 
     def audio_until(self, at: float) -> None:
         self._audio_until = max(self._audio_until, at)
@@ -226,16 +225,17 @@ class TrackCaptioner:
 
     @property
     def needed_from(self) -> float:
-        """Audio before this moment is needed by no further live window."""
-        return max(0.0, min(self._window_from, self._frontier) - _LEAD)
+        """Audio before this moment is needed by no further live window, nor for the record of what is open."""
+        return max(0.0, min([self._window_from, self._frontier, *(one.start for one in self._open)]) - _LEAD)
 
     # --- utterances -------------------------------------------------------------------------------------
 
     def reset(self) -> None:
         """The next window is heard alone: without the words and sound of before, in whichever language it seems."""
-        self._history.clear()
-        self._window_from = self._frontier
         self.language = LanguageTracker(self.language.languages)
+        self._history.clear()
+        if self._open:
+            self._switch_language(self._open[0])
 
     def _begin(self, at: float) -> Utterance:
         self._serial += 1

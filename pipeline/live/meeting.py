@@ -107,8 +107,10 @@ class MeetingCaptioner:
         line.unrecorded.extend(final for final in unrecorded if final.words)
 
     def reset(self, track: TrackId) -> None:
-        """Forgets what windows of the track go on from: the next one is heard alone, its language looked for anew."""
-        self._lines[track].captioner.reset()
+        """The next window of the track is heard alone, its language looked for anew; committed words become a final."""
+        line = self._lines[track]
+        line.captioner.reset()
+        self._collect(line)
 
     def set_glossary(self, terms: tuple[str, ...]) -> None:
         """The meeting's terms from now on, also while it runs."""
@@ -160,8 +162,8 @@ class MeetingCaptioner:
 
     def close(self) -> None:
         """The meeting is over: every track ends where its audio does."""
-        for track, line in self._lines.items():
-            self.track_closed(track, line.captioner.audio_end)
+        for track in self._lines:
+            self.track_closed(track, float("inf"))
 
     def hypothesis(self, window: Window, heard: Hypothesis) -> None:
         line = self._lines[window.track]
@@ -242,6 +244,11 @@ class MeetingCaptioner:
     def captioning(self) -> bool:
         """Whether an utterance has no final yet."""
         return any(line.captioner.busy for line in self._active.values())
+
+    @property
+    def talking(self) -> int:
+        """On how many tracks somebody speaks, or has not been captioned to the end."""
+        return sum(line.captioner.busy for line in self._active.values())
 
     def ended(self, track: TrackId) -> bool:
         """Whether ``track`` is closed and every utterance of it has its final."""

@@ -53,7 +53,10 @@ class Recogniser:
 
 @dataclass(slots=True)
 class Player:
-    """Drives one meeting; ``captions``, ``gaps`` and ``records`` are what came of it."""
+    """Drives one meeting; ``captions``, ``gaps`` and ``records`` are what came of it.
+
+    ``gone`` says up to when the audio of a track never came.
+    """
 
     core: MeetingCaptioner
     ears: Ears
@@ -64,6 +67,7 @@ class Player:
     records: list[RecordText] = field(default_factory=list)
     now: float = 0.0
     sending: set[TrackId] = field(default_factory=set)
+    gone: dict[TrackId, float] = field(default_factory=dict)
     windows: list[Window] = field(default_factory=list)
     _on_their_way: list[tuple[float, Window]] = field(default_factory=list)
 
@@ -77,8 +81,15 @@ class Player:
 
     def play(self, moments: Sequence[Moment]) -> None:
         """The whole meeting, to its end and until nothing is left to recognise."""
+        self.play_until(float("inf"), moments)
+        self.core.close()
+        self.drain()
+        self.settle()
+
+    def play_until(self, end: float, moments: Sequence[Moment]) -> None:
+        """The meeting from ``now`` on; at ``end`` all stops where it is."""
         waiting = sorted(moments, key=lambda moment: moment.at)
-        while waiting or self._on_their_way:
+        while (waiting or self._on_their_way) and self.now < end:
             self.now = round(self.now + self.tick, 6)
             while waiting and waiting[0].at <= self.now:
                 waiting.pop(0).happens(self)
@@ -87,9 +98,6 @@ class Player:
                 self.core.audio_until(track, self.now)
             self.core.quiet_until(self.now)
             self.recognise()
-        self.core.close()
-        self.drain()
-        self.settle()
 
     def settle(self) -> None:
         for _ in range(ROUNDS):
@@ -141,9 +149,8 @@ class Player:
             self.drain()
         if not _within(self.now, self.recogniser.busy):
             for track, kind in self.core.wanted():
-                window = self.core.window_to_recognize(
-                    track, kind is WindowKind.RECORD, max(0.0, self.now - self.recogniser.kept)
-                )
+                kept = max(0.0, self.now - self.recogniser.kept, self.gone.get(track, 0.0))
+                window = self.core.window_to_recognize(track, kind is WindowKind.RECORD, kept)
                 if window is not None:
                     self.windows.append(window)
                     self._on_their_way.append((self.now + self.recogniser.latency, window))

@@ -131,6 +131,10 @@ def test_a_long_window_is_shortened_at_a_committed_word() -> None:
     window = cut(track)
     assert window.start == pytest.approx(4.95)
     assert window.prefix[0].start == 5.0
+    assert track.needed_from == 0.0, "the record hears the utterance as a whole"
+    track.hypothesis(window, heard("p q", 7.5))
+    track.speech_ended(9.0)
+    answer(track, "", 0.0)
     assert track.needed_from == pytest.approx(4.65)
 
 

@@ -64,19 +64,19 @@ class Meeting:
         return script
 
     def moments(self) -> list[Moment]:
-        moments = [Moment(0.0, _opening(track)) for track in TRACKS]
+        moments = [Moment(0.0, opening(track)) for track in TRACKS]
         for track, start, end in self.utterances:
             moments += speech(track, start, end)
             if self.rejoins:
-                moments += [Moment(end + 0.6, _closing(track)), Moment(end + 0.7, _opening(track))]
+                moments += [Moment(end + 0.6, closing(track)), Moment(end + 0.7, opening(track))]
         return moments
 
 
-def _opening(track: TrackId) -> Callable[[Player], None]:
+def opening(track: TrackId) -> Callable[[Player], None]:
     return lambda player: player.opens(track)
 
 
-def _closing(track: TrackId) -> Callable[[Player], None]:
+def closing(track: TrackId) -> Callable[[Player], None]:
     return lambda player: player.closes(track)
 
 
