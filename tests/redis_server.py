@@ -52,7 +52,7 @@ class RedisServer:
     def start(self) -> None:
         """Returns once it answers, at the port it had. In an event loop: ``await asyncio.to_thread(server.start)``."""
         until, chosen = time.monotonic() + WAIT, self.port
-        while not self._started(chosen or _free_port()):
+        while not self._started(chosen or free_port()):
             assert time.monotonic() < until, f"redis-server does not answer: {self.log()[-2000:]}"
 
     def stop(self) -> None:
@@ -127,7 +127,7 @@ def running_redis(*, keeps: bool = False) -> Iterator[RedisServer]:
                 server.kill()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """None that outgoing connections get while the server is away, which Linux takes from 32768 on."""
     while True:
         port = random.randint(20_000, 32_000)

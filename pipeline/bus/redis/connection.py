@@ -12,6 +12,7 @@ from typing import Any
 from redis.asyncio.connection import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import ResponseError
 
 from pipeline.bus.redis import keys
@@ -33,6 +34,7 @@ _BEAT = 0.5
 _SOON, _LATE = 0.1, 1.0
 _CLOCK_EVERY = 10.0
 _AUDIO_EVERY = 0.02
+_ABOUT: tuple[Command, ...] = (("INFO", "server"),)
 
 
 class RedisBus:
@@ -48,7 +50,7 @@ class RedisBus:
         self.reader = StreamReader(pool, self._line, keys.of_process(process) + ":wake")
         self.captions = Pump(Line(pool, _WRITE_WITHIN), pause=0.0)
         """Writes what is published in this process."""
-        self.audio = Pump(Line(pool, _WRITE_WITHIN), pause=_AUDIO_EVERY)
+        self.audio = Pump(Line(pool, _WRITE_WITHIN, self._greet), pause=_AUDIO_EVERY)
         """Writes what is heard in this process, every 20 ms."""
         self.sent = SentSound()
         self.content = ""
@@ -152,11 +154,10 @@ class RedisBus:
         self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._act())]
 
     async def _watch(self) -> None:
-        lost, pause = False, _SOON
+        lost, pause, before = False, _SOON, self.content
         while True:
             await asyncio.sleep(pause if lost else _BEAT)
             try:
-                before = self.content
                 await self._beat(lost=lost)
             except BusFailed as failure:
                 if not lost:
@@ -166,28 +167,34 @@ class RedisBus:
             if lost or self.content != before:
                 _log.warning("redis.back", extra={"kept": self.content == before})
                 self._back.set()
-            lost = False
+            lost, before = False, self.content
 
     async def _beat(self, *, lost: bool) -> None:
         """Raises ``BusFailed``."""
-        before = self.content
-        run, life = before.split("/") if before else ("", "")
-        commands: list[Command] = [("SET", keys.LIFE, uuid.uuid4().hex, "NX", "GET")]
-        if lost:
-            commands.append(("INFO", "server"))
-        answers = await self._told(commands)
-        if lost:
-            found = re.search(rb"run_id:(\w+)", answers[1])
-            run = found[1].decode() if found else ""
-        if answers[0] is None:  # it was empty, and holds our word now
-            answers = await self._told([("GET", keys.LIFE)])
-        now_life = (answers[0] or b"").decode()
-        if life and now_life != life:
-            self.reader.start_again()
-        self.content = f"{run}/{now_life}"
+        await self._learn(self._told, whole=lost)
         if self._clock_due <= time.monotonic():
             await self._look_at_clock()
         self._answered = time.monotonic()
+
+    async def _learn(self, ask: Callable[[Sequence[Command]], Awaitable[list[Any]]], *, whole: bool) -> None:
+        """What Redis holds; whether it was started again, too, where that is the ``whole`` question."""
+        run, _, life = self.content.partition("/")
+        [found, *about] = await ask([("SET", keys.LIFE, uuid.uuid4().hex, "NX", "GET"), *_ABOUT[:whole]])
+        if about and (named := re.search(rb"run_id:(\w+)", about[0])):
+            run = named[1].decode()
+        if found is None:  # it was empty, and holds our word now
+            [found] = await ask([("GET", keys.LIFE)])
+        word = (found or b"").decode()
+        if life and word != life:
+            self.reader.start_again()
+        self.content = f"{run}/{word}"
+
+    async def _greet(self, line: Line) -> None:
+        """Sound that is kept goes first where Redis holds something else than before."""
+        before = self.content
+        await self._learn(line.exchange, whole=True)
+        if self.content != before:
+            raise ConnectionLost("Redis was restarted: what was to be written is not all")
 
     async def _look_at_clock(self) -> None:
         """The quickest of three answers is the truest."""

@@ -62,16 +62,23 @@ class Line:
         self._fail(self._waiting)
 
     async def exchange(self, commands: Sequence[Command]) -> list[Answer]:
-        """At once, past those who wait; raises what redis-py does."""
+        """At once, past those who wait; raises what redis-py does. Scripts that Redis does not know are loaded."""
         if self._connection is None:
             self._connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
             await self._connection.connect()
-            for script in SCRIPTS:
-                await self._connection.send_command("SCRIPT", "LOAD", script.text)
-                await self._connection.read_response()
             if self._greet is not None:
                 await self._greet(self)
-        connection = self._connection
+        answers = await self._say(self._connection, commands)
+        unknown = [index for index, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        if unknown:
+            await self._say(self._connection, [("SCRIPT", "LOAD", script.text) for script in SCRIPTS])
+            again = await self._say(self._connection, [commands[index] for index in unknown])
+            for index, answer in zip(unknown, again, strict=True):
+                answers[index] = answer
+        return answers
+
+    @staticmethod
+    async def _say(connection: AbstractConnection, commands: Sequence[Command]) -> list[Answer]:
         await connection.send_packed_command(connection.pack_commands(commands))
         answers: list[Answer] = []
         for _ in commands:
@@ -101,8 +108,6 @@ class Line:
             await self._drop()
             self._fail(questions, failure)
             return
-        if any(isinstance(answer, NoScriptError) for answer in answers):
-            await self._drop()  # somebody has emptied Redis's scripts: the next connection loads them
         at = 0
         for question in questions:
             if not question.answered.done():

@@ -1,9 +1,10 @@
-"""Servers of these tests alone, for what no other test bears: they are stopped, paused and emptied."""
+"""Processes of these tests, and servers for what no other test bears: they are stopped, paused and emptied."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from pipeline.bus.redis.connection import RedisBus
 from tests.redis_server import RedisServer, running_redis
 
 
@@ -19,3 +20,17 @@ def keeping_redis() -> Iterator[RedisServer]:
     """Keeps what it has over a restart."""
     with running_redis(keeps=True) as server:
         yield server
+
+
+@pytest.fixture
+async def worker(redis_server: RedisServer) -> AsyncIterator[RedisBus]:
+    bus = await RedisBus.open(redis_server.url, "worker-1")
+    yield bus
+    await bus.close()
+
+
+@pytest.fixture
+async def gateway(redis_server: RedisServer) -> AsyncIterator[RedisBus]:
+    bus = await RedisBus.open(redis_server.url, "gateway-1")
+    yield bus
+    await bus.close()

@@ -1,0 +1,23 @@
+"""Waits for what comes by itself."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from pipeline.bus.redis.connection import RedisBus
+from tests.redis_server import WAIT, RedisServer
+
+
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(WAIT):
+        while not true():  # noqa: ASYNC110 - what it looks at tells nobody
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def process(server: RedisServer, name: str) -> AsyncIterator[RedisBus]:
+    bus = await RedisBus.open(server.url, name)
+    try:
+        yield bus
+    finally:
+        await bus.close()
