@@ -45,7 +45,7 @@ class RedisBus:
         self.process = process
         self._pool = pool
         self._clock = SharedClock(time.monotonic)
-        self._heart = Line(pool, _ANSWER_WITHIN)
+        self._heart = Line(pool, _ANSWER_WITHIN, again=False)
         self._line = Line(pool, _ANSWER_WITHIN)
         self.reader = StreamReader(pool, self._line, keys.of_process(process) + ":wake")
         self.captions = Pump(Line(pool, _WRITE_WITHIN), pause=0.0)

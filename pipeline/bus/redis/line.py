@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import NoScriptError, ResponseError
 
 from pipeline.bus.redis.failures import AWAY, as_bus_failed
@@ -29,15 +30,26 @@ class _Question:
 class Line:
     """Connects when it is asked, and again after a failure. One ``asyncio.Task``, until ``close``.
 
-    A failure fails whatever was asked in that go: it may have been done all the same. More than 20,000 questions that
-    wait fail at once.
+    A connection that was lost is made again once, so commands must bear to be done twice. A failure fails whatever was
+    asked in that go: it may have been done all the same. More than 20,000 questions that wait fail at once.
     """
 
-    def __init__(self, pool: ConnectionPool, timeout: float, greet: "Callable[[Line], Awaitable[None]] | None" = None):
-        """``timeout`` of one go in seconds; ``greet`` may use ``exchange`` at each new connection before others do."""
+    def __init__(
+        self,
+        pool: ConnectionPool,
+        timeout: float,
+        greet: "Callable[[Line], Awaitable[None]] | None" = None,
+        *,
+        again: bool = True,
+    ) -> None:
+        """``timeout`` of one go in seconds; ``greet`` may use ``exchange`` at each new connection before others do.
+
+        Where ``again`` is False a lost connection is a failure.
+        """
         self._pool = pool
         self._timeout = timeout
         self._greet = greet
+        self._again = again
         self._connection: AbstractConnection | None = None
         self._waiting: list[_Question] = []
         self._woken = asyncio.Event()
@@ -100,10 +112,11 @@ class Line:
                 raise
 
     async def _answer(self, questions: list[_Question]) -> None:
+        commands = [each for question in questions for each in question.commands]
         try:
             with as_bus_failed():
                 async with asyncio.timeout(self._timeout):
-                    answers = await self.exchange([each for question in questions for each in question.commands])
+                    answers = await self._exchanged(commands)
         except BusFailed as failure:
             await self._drop()
             self._fail(questions, failure)
@@ -113,6 +126,17 @@ class Line:
             if not question.answered.done():
                 question.answered.set_result(answers[at : at + len(question.commands)])
             at += len(question.commands)
+
+    async def _exchanged(self, commands: Sequence[Command]) -> list[Answer]:
+        """Redis closes connections when it restarts: that is seen only now, and may be over."""
+        again = self._again and self._connection is not None
+        try:
+            return await self.exchange(commands)
+        except ConnectionLost:
+            if not again:
+                raise
+        await self._drop()
+        return await self.exchange(commands)
 
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None

@@ -74,7 +74,6 @@ elseif last < tonumber(before) or not known[1] then
 end
 redis.call('HSET', KEYS[3], '!first', first, '!writer', holder, '!content', content)
 local at = 9 + ARGV[8]
-for index = 9, at - 1 do redis.call('HDEL', KEYS[3], ARGV[index]) end
 for index = at, #ARGV, 3 do
   local number, name, event = ARGV[index], ARGV[index + 1], ARGV[index + 2]
   if tonumber(number) > last then
@@ -82,6 +81,7 @@ for index = at, #ARGV, 3 do
   end
   redis.call('HSET', KEYS[3], name, event)
 end
+for index = 9, at - 1 do redis.call('HDEL', KEYS[3], ARGV[index]) end
 if seconds ~= '0' then
   redis.call('EXPIRE', KEYS[2], seconds)
   redis.call('EXPIRE', KEYS[3], seconds)
