@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from api.files import Files
     from api.measures import Outlets
     from api.metrics import Metrics
+    from api.other_gateways import OtherGateways
     from api.probe import EngineProbe
-    from api.rooms_elsewhere import RoomsElsewhere
     from api.sample import Sample
     from api.settings import Settings
     from api.telemetry import Traces
@@ -90,7 +90,7 @@ class House:
     janus: Sfu | None = None
     role: Role = Role.SERVE
     wall: Callable[[], float] = time.time
-    rooms_elsewhere: RoomsElsewhere | None = None
+    other_gateways: OtherGateways | None = None
     engine: EngineProbe | None = None
     talkers: int | None = None
     bus: RedisBus | None = None

@@ -93,14 +93,14 @@ async def _started(
 
 async def _stopped(request: Request, captioned: CaptionedRooms, room: str) -> None:
     await captioned.stop(room)
-    if (others := house_of(request).rooms_elsewhere) is not None:
-        await others.leave(captioned.gateway.provider, room)
+    if (others := house_of(request).other_gateways) is not None:
+        await others.leave_room(captioned.gateway.provider, room)
 
 
 async def _elsewhere(request: Request, captioned: CaptionedRooms) -> list[RoomState]:
     """The rooms that other gateways caption."""
-    others = house_of(request).rooms_elsewhere
-    return [] if others is None else await others.all(captioned.gateway.provider)
+    others = house_of(request).other_gateways
+    return [] if others is None else await others.rooms(captioned.gateway.provider)
 
 
 async def _of_another(request: Request, captioned: CaptionedRooms, room: str) -> RoomState | None:

@@ -10,12 +10,11 @@ from api.detecting import speech_detectors
 from api.files import files_of
 from api.gateways import Surroundings, open_janus, open_livekit
 from api.house import House
-from api.job_counts import count_jobs
 from api.jobs import RecordingQueue
 from api.metrics import Metrics
+from api.other_gateways import OtherGateways
 from api.parsing import LANGUAGES
 from api.roles import Role
-from api.rooms_elsewhere import RoomsElsewhere
 from api.sample import Sample
 from api.settings import Settings, for_many_processes
 from api.tokens import Signer
@@ -53,7 +52,6 @@ async def open_shared_house(settings: Settings, role: Role, process: str) -> Asy
         offers = Offers(broker)
         opened.push_async_callback(offers.close)
         metrics = Metrics(recognises=False)
-        count_jobs(broker, metrics.registry)
         if traces is not None:
             traces.jobs(broker)
         files = files_of(settings, store, shared=True)
@@ -98,10 +96,9 @@ async def open_shared_house(settings: Settings, role: Role, process: str) -> Asy
         for sfu in house.sfus:
             opened.push_async_callback(sfu.disconnect)
         if joins:
-            house.rooms_elsewhere = elsewhere = RoomsElsewhere(
-                bus, {sfu.rooms.gateway.provider: sfu for sfu in house.sfus}
-            )
-            opened.push_async_callback(await elsewhere.follow())
+            by_provider = {sfu.rooms.gateway.provider: sfu for sfu in house.sfus}
+            house.other_gateways = others = OtherGateways(bus, by_provider, house.peers)
+            opened.push_async_callback(await others.follow())
         yield house
 
 

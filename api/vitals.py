@@ -187,7 +187,7 @@ def has_room(folder: Path) -> bool:
 def _told_of_house(house: "House") -> dict[str, object]:
     meetings = house.meetings.all()
     return {
-        **({"rooms": house.rooms_elsewhere.told()} if house.rooms_elsewhere is not None else {}),
+        **({"rooms": house.other_gateways.told_rooms()} if house.other_gateways is not None else {}),
         "meetings": len(meetings),
         "tracks": sum(meeting.tracks for meeting in meetings),
         "readers": sum(meeting.feed.readers for meeting in meetings),

@@ -4,7 +4,7 @@ The token of a participant comes as ``Authorization: Bearer``. Candidates may co
 answer holds all of ours. ICE restarts are not understood: publish anew.
 """
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response, status
 from starlette.exceptions import HTTPException
@@ -14,8 +14,11 @@ from api.denials import NotAllowed
 from api.house import House, house_of
 from api.parsing import IceServer
 from media_gateway.webrtc import PeerHooks, WhipPeer, check_offer
-from pipeline.domain import MeetingId, Participant
+from pipeline.domain import MeetingId, Participant, ParticipantId
 from pipeline.errors import NotFound
+
+if TYPE_CHECKING:
+    from api.other_gateways import OtherGateways
 
 router = APIRouter(prefix="/whip", tags=["whip"])
 publish = needs(Need.PUBLISH)
@@ -73,7 +76,10 @@ async def offer(request: Request, meeting: str, grant: Annotated[Grant, publish]
 @router.delete("/{meeting}/{peer}", summary="Stop publishing", response_class=Response)
 async def stop(request: Request, meeting: str, peer: str, grant: Annotated[Grant, publish]) -> Response:
     house = house_of(request)
-    await house.peers.close(_peer(house, meeting, peer, grant).id)
+    if (others := _elsewhere(house, peer)) is not None:
+        await others.hang_up(MeetingId(meeting), _participant(grant), peer)
+    else:
+        await house.peers.close(_peer(house, meeting, peer, grant).id)
     return Response(status_code=status.HTTP_200_OK)
 
 
@@ -97,28 +103,48 @@ async def trickle(
     if_match: Annotated[str | None, Header(description="The ETag of the session.", examples=['"6f1c"'])] = None,
 ) -> Response:
     """Candidates found after the offer (RFC 8840), with the ETag of the session as ``If-Match``."""
-    known = _peer(house_of(request), meeting, peer, grant)
+    house = house_of(request)
+    others = _elsewhere(house, peer)
+    known = None if others else _peer(house, meeting, peer, grant)
     text = await _text(request, FRAGMENT, _ACCEPT_PATCH)
+    etag = _etag(if_match)
+    if others is not None:
+        await others.trickle(MeetingId(meeting), _participant(grant), peer, etag, text)
+    if known is not None:
+        if etag not in {known.etag, "*"}:
+            raise HTTPException(status.HTTP_412_PRECONDITION_FAILED, "If-Match is not the ETag of this session")
+        await known.trickle(text)
+    return Response(status_code=status.HTTP_204_NO_CONTENT)
+
+
+def _etag(if_match: str | None) -> str:
     if if_match is None:
         raise HTTPException(
             status.HTTP_428_PRECONDITION_REQUIRED, "send the ETag of the session as If-Match (RFC 9725, section 4.3.1)"
         )
-    if if_match.strip() not in {f'"{known.etag}"', "*", '"*"'}:
-        raise HTTPException(status.HTTP_412_PRECONDITION_FAILED, "If-Match is not the ETag of this session")
-    await known.trickle(text)
-    return Response(status_code=status.HTTP_204_NO_CONTENT)
+    return if_match.strip().strip('"')
 
 
 async def _new_peer(house: House, meeting: MeetingId, grant: Grant, sdp: str) -> WhipPeer:
-    if grant.participant is None:
-        raise NotAllowed("this token names no participant")
-    house.peers.check_room(meeting, grant.participant)  # before a track is given a number
+    participant = _participant(grant)
+    house.peers.check_room(meeting, participant)  # before a track is given a number
     running = await house.meetings.of(meeting)
-    track = await running.join(Participant(grant.participant, grant.name or grant.participant))
+    track = await running.join(Participant(participant, grant.name or participant))
     hooks = PeerHooks(meeting, track, running.now, lambda: running.listening, running.feed.read)
     peer = await house.peers.offer(sdp, hooks)
     peer.take(running.publish(peer.source, track))
     return peer
+
+
+def _participant(grant: Grant) -> ParticipantId:
+    if grant.participant is None:
+        raise NotAllowed("this token names no participant")
+    return grant.participant
+
+
+def _elsewhere(house: House, peer: str) -> "OtherGateways | None":
+    """Whom to ask for a session that is not of this gateway: a proxy sends what belongs to it to any of them."""
+    return house.other_gateways if house.peers.get(peer) is None else None
 
 
 def _peer(house: House, meeting: str, peer: str, grant: Grant) -> WhipPeer:
