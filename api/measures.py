@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 
+from api.roles import Role
+
 if TYPE_CHECKING:
     from api.house import House
     from pipeline.distributed.queues import QueueLength
@@ -42,8 +44,13 @@ class HouseMeasures:
     def collect(self) -> Iterator[Metric]:
         meetings = self.house.meetings.all()
         yield _gauge("greffier_sessions", "Meetings that this process has at hand.", len(meetings))
-        yield _gauge("greffier_tracks", "Tracks that are published here.", sum(each.tracks for each in meetings))
-        yield _gauge("greffier_readers", "Connections that read captions.", sum(each.feed.readers for each in meetings))
+        readers = sum(each.feed.readers for each in meetings)
+        yield _gauge("greffier_readers", "Connections that read captions.", readers)
+        if self.house.role is not Role.API:
+            yield _gauge("greffier_tracks", "Tracks that are published here.", sum(each.tracks for each in meetings))
+            yield from self._rooms()
+
+    def _rooms(self) -> Iterator[Metric]:
         rooms = GaugeMetricFamily(
             "greffier_sfu_rooms", "Rooms of SFUs that are captioned, or are to be.", labels=("provider", "state")
         )
@@ -80,6 +87,8 @@ class Worker(Protocol):
     @property
     def watchdog_resets(self) -> int: ...
     @property
+    def moved(self) -> int: ...
+    @property
     def superseded(self) -> int: ...
 
 
@@ -97,6 +106,9 @@ class WorkerMeasures:
         yield _counter("greffier_failovers", "Meetings taken that another worker had captioned.", worker.failovers)
         yield _counter(
             "greffier_watchdog_resets", "Tracks with speech but no words that were begun anew.", worker.watchdog_resets
+        )
+        yield _counter(
+            "greffier_watchdog_moves", "Meetings that went to another worker for want of words.", worker.moved
         )
         yield _counter("greffier_superseded", "Meetings that another worker had taken meanwhile.", worker.superseded)
         yield from load_measures(worker.talkers_held, worker.talkers_possible, worker.load)

@@ -22,6 +22,7 @@ from pipeline.bus.redis.registry import Registry
 from pipeline.distributed.queues import QueueLength, queue_lengths
 from pipeline.domain import Meeting
 from pipeline.errors import BusFailed, GreffierError
+from pipeline.store.database import existing_database
 from pipeline.store.sql import SqlStore
 
 _PATIENCE = 10.0
@@ -129,7 +130,7 @@ async def _asked(found: Status, who: str, ask: Callable[[], Awaitable[Any]]) -> 
 
 
 async def _open_meetings(url: str) -> list[Meeting]:
-    store = await asyncio.to_thread(SqlStore.open, url)
+    store = SqlStore(await asyncio.to_thread(existing_database, url))
     try:
         return await store.open_meetings()
     finally:

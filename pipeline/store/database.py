@@ -65,13 +65,18 @@ def open_database(url: str) -> Engine:
 
 def reach_database(url: str) -> None:
     """Raises ``InvalidSetting`` where the database at ``url`` does not let this server in. Nothing is migrated."""
+    existing_database(url).dispose()
+
+
+def existing_database(url: str) -> Engine:
+    """An engine on the database at ``url`` as it is, for reading. Raises ``InvalidSetting`` where it lets nobody in."""
     engine = _engine(url)
     try:
         engine.connect().close()
     except DBAPIError as error:
-        raise _refusal(error) from error
-    finally:
         engine.dispose()
+        raise _refusal(error) from error
+    return engine
 
 
 def address(url: str) -> str:

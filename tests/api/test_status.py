@@ -167,3 +167,11 @@ def test_of_many_meetings_a_terminal_sees_those_that_wait_first() -> None:
     lines = render(found).splitlines()
     assert lines[5].startswith("last")
     assert "and 11 more (--json)" in lines
+
+
+async def test_looking_makes_no_tables(settings: Settings, postgresql: PostgreSql, new_postgresql_url: str) -> None:
+    found = await looked(replace(settings, database_url=new_postgresql_url))
+    assert found.database is False
+    with postgresql.connect(new_postgresql_url.rpartition("/")[2]) as connection:
+        counted = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
+    assert counted == (0,)
