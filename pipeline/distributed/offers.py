@@ -113,22 +113,22 @@ class Offers:
         """In a thread of dramatiq's."""
         if self._take is None or self._loop is None:
             raise Retry("nobody takes offers here", delay=round(_LEAST_DELAY * _MILLISECONDS))
-        looking = asyncio.run_coroutine_threadsafe(_awaited(self._take(MeetingId(meeting))), self._loop)
+        looking = asyncio.run_coroutine_threadsafe(self._considered(self._take, MeetingId(meeting)), self._loop)
         try:
-            verdict = looking.result()
+            delay = looking.result()
         except GreffierError as error:
             raise Retry(type(error).__name__, delay=round(_LEAST_DELAY * _MILLISECONDS)) from error
-        if verdict is Verdict.FULL:
-            raise Retry("full", delay=round(put_back_for(self._load()) * _MILLISECONDS))
+        if delay is not None:
+            raise Retry("full", delay=round(delay * _MILLISECONDS))
+
+    async def _considered(self, take: Take, meeting: MeetingId) -> float | None:
+        """Seconds for which the offer goes back; None where it is done with."""
+        return put_back_for(self._load()) if await take(meeting) is Verdict.FULL else None
 
 
 def put_back_for(load: float) -> float:
     """Seconds for which a worker of this ``load`` puts an offer back that it has no room for."""
     return min(max(load**2 * _LEAST_DELAY, _LEAST_DELAY), _MOST_DELAY)
-
-
-async def _awaited(work: Awaitable[Verdict]) -> Verdict:
-    return await work
 
 
 def _may_retry(_: int, error: BaseException) -> bool:
