@@ -70,13 +70,13 @@ class OtherGateways:
 
     async def hang_up(self, meeting: MeetingId, participant: ParticipantId, peer: str) -> None:
         """Whoever has this session of ``participant`` closes it soon."""
-        await self._ask(do="hang_up", meeting=meeting, participant=participant, peer=peer)
+        await self._ask(do="hang_up", of=meeting, participant=participant, peer=peer)
 
     async def trickle(
         self, meeting: MeetingId, participant: ParticipantId, peer: str, etag: str, fragment: str
     ) -> None:
         """Whoever has the session takes candidates for it, where ``etag`` is its own."""
-        await self._ask(do="trickle", meeting=meeting, participant=participant, peer=peer, etag=etag, fragment=fragment)
+        await self._ask(do="trickle", of=meeting, participant=participant, peer=peer, etag=etag, fragment=fragment)
 
     # --- between them -----------------------------------------------------------------------------------------
 
@@ -98,7 +98,7 @@ class OtherGateways:
 
     def _has(self, wish: Mapping[str, object]) -> bool:
         known = self.peers.get(str(wish["peer"]))
-        whose = (wish.get("meeting"), wish.get("participant"))
+        whose = (wish.get("of"), wish.get("participant"))
         return known is not None and (known.hooks.meeting, known.hooks.track.participant.id) == whose
 
     def _do(self, work: Coroutine[None, None, None]) -> None:

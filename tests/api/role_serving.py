@@ -1,7 +1,7 @@
 """A gateway, an API or a worker as tests ask it: everything real but the recogniser, in the event loop of the test."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +10,7 @@ import httpx2 as httpx
 from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
+from api.house import House
 from api.roles import Role, process_name
 from api.serve import listening
 from api.server import HouseServer, ProcessServer, address_of
@@ -17,6 +18,7 @@ from api.settings import Settings
 from api.sharing import open_shared_house
 from api.vitals import Vitals
 from api.working import open_worker
+from pipeline.domain import TrackId, Word
 from tests.houses import scripted_recognition, settings_in
 
 SECRET = b"0123456789abcdef" * 4
@@ -34,6 +36,14 @@ class ServedRole:
     process: str
     server: ProcessServer
     http: httpx.AsyncClient
+
+    @property
+    def house(self) -> House:
+        """Of a gateway or an API."""
+        app = self.server.config.app
+        assert isinstance(app, FastAPI)
+        house: House = app.state.house
+        return house
 
     @property
     def vitals(self) -> Vitals:
@@ -54,7 +64,13 @@ class ServedRole:
 
 
 @asynccontextmanager
-async def role_serving(settings: Settings, role: Role, key: str = "", queue: str = "live") -> AsyncIterator[ServedRole]:
+async def role_serving(
+    settings: Settings,
+    role: Role,
+    key: str = "",
+    queue: str = "live",
+    script: Mapping[TrackId, Sequence[Word]] | None = None,
+) -> AsyncIterator[ServedRole]:
     process = process_name(role)
     async with AsyncExitStack() as opened:
         listener = opened.enter_context(listening("127.0.0.1", 0))
@@ -62,7 +78,7 @@ async def role_serving(settings: Settings, role: Role, key: str = "", queue: str
         server: ProcessServer
         if role is Role.WORKER:
             server = await opened.enter_async_context(
-                open_worker(settings, scripted_recognition(), queue, process, address)
+                open_worker(settings, scripted_recognition(script), queue, process, address)
             )
         else:
             house = await opened.enter_async_context(open_shared_house(settings, role, process))
