@@ -61,7 +61,7 @@ class _Line:
         """Audio before this moment is needed by no further window."""
         live, record = self.captioner.needed_from, self.record.needed_from
         waiting = [final.words[0].start - _LEAD for final in self.unrecorded]
-        return min([live if record is None else record, live, *waiting])
+        return max(0.0, min([live if record is None else record, live, *waiting]))
 
 
 @dataclass(slots=True)

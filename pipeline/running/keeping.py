@@ -149,10 +149,13 @@ class Keeping:
     async def _keep_open(self) -> bool:
         changed = [self._open[name] for name in self._changed]
         self._changed.clear()
-        if not changed or await self._tried(partial(self.store.keep_open, changed)):
-            return True
-        self._changed |= {caption.utterance for caption in changed if caption.utterance in self._open}
-        return False
+        kept = not changed
+        try:
+            kept = kept or await self._tried(partial(self.store.keep_open, changed))
+        finally:
+            if not kept:  # it failed, or whoever flushed was cancelled
+                self._changed |= {caption.utterance for caption in changed if caption.utterance in self._open}
+        return kept
 
     async def _keep_presences(self) -> None:
         changed = dict(self._presences)

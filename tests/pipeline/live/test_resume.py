@@ -329,6 +329,7 @@ def test_speech_waits_for_words_since_its_last_one_or_since_it_began() -> None:
     core.speech_started(ANNE.id, 5.0)
     core.audio_until(ANNE.id, 8.0)
     assert core.wordless() == {ANNE.id: 5.0}
+    assert core.talking == 1
     answered(core, "a b c d", 5.2)
     assert core.wordless() == {ANNE.id: pytest.approx(7.1)}, "a tail is words, too"
 
