@@ -11,12 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import ctranslate2
 import psutil
 
 from api.settings import Device, JanusSettings, LiveKitSettings, S3Settings, Settings
-from api.variables import DATABASE_URL, JANUS_URL, LIVEKIT_URL, S3_ENDPOINT, Variable
+from api.variables import DATABASE_URL, JANUS_URL, LIVEKIT_URL, REDIS_URL, S3_ENDPOINT, Variable
 from models.cuda import load_cublas
 from models.silero import bundled_model
 from models.weights import flaws
@@ -230,10 +231,13 @@ def _telemetry(settings: Settings) -> list[Finding]:
 
 
 def _others(settings: Settings) -> list[Finding]:
-    """Whether the database, the SFUs and the S3 that are set answer, and let this server in."""
+    """Whether the database, Redis, the SFUs and the S3 that are set answer, and let this server in."""
     findings = []
     if settings.database_url.startswith("postgres"):
         findings.append(_database(settings.database_url))
+    if settings.redis_url is not None:
+        asking = asyncio.run(_refusal(_ask_redis(settings.redis_url)))
+        findings.append(_answer("redis", urlsplit(settings.redis_url).hostname or "", asking, REDIS_URL))
     if settings.livekit is not None:
         asking = asyncio.run(_refusal(_ask_livekit(settings.livekit)))
         findings.append(_answer("livekit", settings.livekit.url, asking, LIVEKIT_URL))
@@ -274,6 +278,12 @@ async def _refusal(asking: Coroutine[None, None, None]) -> str | None:
     except GreffierError as error:
         return str(error)
     return None
+
+
+async def _ask_redis(url: str) -> None:
+    from pipeline.bus.redis.connection import RedisBus
+
+    await (await RedisBus.open(url, "doctor")).close()
 
 
 async def _ask_livekit(settings: LiveKitSettings) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -68,7 +69,8 @@ class Traces:
 
         def shut_down() -> None:
             self._provider.shutdown()
-            loop.call_soon_threadsafe(done.set)
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(done.set)
 
         # A thread that keeps nobody: the SDK waits longer than that for a collector that is away.
         threading.Thread(target=shut_down, name="last-spans", daemon=True).start()

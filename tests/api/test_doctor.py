@@ -20,6 +20,7 @@ from api import doctor
 from api.doctor import Finding, Level, all_well, examine, render
 from api.settings import Device, JanusSettings, LiveKitSettings, Settings, read_settings
 from tests.postgresql_server import PostgreSql
+from tests.redis_server import RedisServer
 from tests.s3_server import BUCKET, running_s3
 
 
@@ -199,6 +200,15 @@ def test_an_s3_that_is_set_is_asked_whether_it_lets_this_server_in(bare: Setting
         found = only(examine(replace(bare, s3=server.settings)), "s3")
         assert (found.level, "no answer" in found.said) == (Level.MISSING, True)
         assert time.monotonic() - began < 30.0
+
+
+def test_a_redis_that_is_set_is_asked_whether_it_lets_this_server_in(bare: Settings, redis_server: RedisServer) -> None:
+    found = only(examine(replace(bare, redis_url=redis_server.url)), "redis")
+    assert (found.level, found.said) == (Level.FINE, "127.0.0.1 answers and knows this server")
+    found = only(examine(replace(bare, redis_url="redis://:swordfish@127.0.0.1:1/0")), "redis")
+    assert found.level is Level.MISSING
+    assert "GREFFIER_REDIS_URL" in found.remedy
+    assert "swordfish" not in f"{found.said} {found.remedy}"
 
 
 def test_a_postgresql_that_is_set_is_asked_whether_it_lets_this_server_in(

@@ -3,20 +3,26 @@
 import asyncio
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from api.roles import Role
 from api.telemetry import Traces
 from api.tracing import tracing
 from models.batching import Batcher
 from models.scripted import ScriptedEngine
-from pipeline.domain import Samples, TrackId, UtteranceId, Window, WindowKind, Word
+from pipeline.distributed.offers import Offers, broker_at
+from pipeline.domain import Meeting, MeetingId, Samples, TrackId, UtteranceId, Window, WindowKind, Word
 from pipeline.errors import InvalidSetting, RecognitionFailed
+from pipeline.store.sql import SqlStore
+from tests.api.role_serving import role_serving, shared_settings
 from tests.api.serving import serving
 from tests.houses import settings_in
 from tests.otlp_receiver import receiving_traces
 from tests.recordings import recorded, silence
+from tests.redis_server import RedisServer
 
 SECRET_WORD = "rutabaga"
 
@@ -80,6 +86,32 @@ async def test_a_window_says_how_long_it_waited_and_how_long_it_was_recognised()
     assert wait.seconds + recognise.seconds == pytest.approx(fine.seconds, abs=1e-6)
     assert (fine.failed, failed.failed) == (False, True)
     assert failed.attributes["error.type"] == "RecognitionFailed"
+    assert SECRET_WORD not in repr(receiver.spans)
+
+
+async def test_a_worker_that_takes_a_meeting_leaves_a_span_with_its_id(
+    tmp_path: Path, redis_server: RedisServer, postgresql_url: str
+) -> None:
+    meeting = MeetingId("council")
+    with receiving_traces() as receiver:
+        settings = replace(shared_settings(tmp_path, redis_server.url, postgresql_url), traces=receiver.url)
+        store = await asyncio.to_thread(SqlStore.open, postgresql_url)
+        await store.create_meeting(Meeting(meeting, SECRET_WORD, time.time()))
+        await store.close()
+        offers = Offers(broker_at(redis_server.url))
+        async with role_serving(settings, Role.WORKER) as worker:
+            await offers.send(meeting)
+            async with asyncio.timeout(30):
+                while worker.vitals.facts()["meetings"] != 1:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+        await offers.close()
+        await asyncio.to_thread(receiver.wait_for, "caption_meeting")
+    taken = receiver.named("caption_meeting")[0]
+    assert (taken.attributes["greffier.meeting"], taken.failed) == (meeting, False)
+    assert (taken.resource["service.name"], taken.resource["service.instance.id"]) == (
+        "greffier-worker",
+        worker.process,
+    )
     assert SECRET_WORD not in repr(receiver.spans)
 
 
