@@ -27,5 +27,4 @@ async def ready(request: Request, response: Response) -> Readiness:
     whole = all(found.values()) and not draining
     if not whole:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    beside = {name: at_hand() for name, at_hand in vitals.beside.items()}
-    return Readiness(ready=whole, draining=True if draining else None, **found, **beside)
+    return Readiness(ready=whole, draining=True if draining else None, **found, **vitals.beside())

@@ -56,7 +56,7 @@ class Vitals:
     checks: dict[str, Check]
     measures: list[Measures]
     told: Told = dict
-    beside: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
+    beside: Callable[[], Mapping[str, bool]] = dict
     draining: Callable[[], bool] = lambda: False
     probe: "EngineProbe | None" = None
     bus: "RedisBus | None" = None
@@ -140,7 +140,7 @@ def house_vitals(house: "House") -> Vitals:
         {"store": store_is_writable},
         measures,
         told=lambda: _told_of_house(house),
-        beside={sfu.rooms.gateway.provider: sfu.at_hand for sfu in house.sfus},
+        beside=lambda: {sfu.rooms.gateway.provider: sfu.at_hand() for sfu in house.sfus},
         probe=house.engine,
         bus=house.bus,
     )
