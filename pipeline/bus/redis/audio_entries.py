@@ -14,6 +14,7 @@
 """
 
 import json
+from math import inf
 
 import numpy as np
 
@@ -92,9 +93,16 @@ def seconds_of(event: TrackEvent) -> float:
 
 
 def is_needed(event: TrackEvent, before: float) -> bool:
-    """Whether something of it is needed where all of its track before a moment is not."""
+    """Whether something of it is needed where all of its track before a moment is not; nothing is where that is inf.
+
+    Whoever goes on with a track that was closed needs to know that it was.
+    """
     match event:
         case AudioFrame(end=end) | AudioLost(end=end):
             return end > before
-        case TrackOpened(at=at) | SpeechStarted(at=at) | SpeechEnded(at=at) | TrackClosed(at=at):
+        case TrackOpened(at=at) | SpeechEnded(at=at):
+            return at > before
+        case SpeechStarted(at=at):
             return at >= before
+        case TrackClosed():
+            return before != inf

@@ -59,7 +59,8 @@ class PublishedFeed:
         self._waiting: deque[tuple[int, str, str]] = deque()
         self._unkeyed = deque(reading.sequence for key, reading in feed.kept() if key is None)
         self._gone: deque[int] = deque()
-        self._whole = first is None
+        self._begins = first is None
+        self._whole = False
         self._flight = _Flight()
         self._changed = asyncio.Event()
         self._renew_at = float("-inf")
@@ -156,7 +157,7 @@ class PublishedFeed:
     # --- what the pump asks ------------------------------------------------------------------------------------
 
     def commands(self) -> Sequence[Command]:
-        if self._done or self.superseded.is_set() or not (self._waiting or self._whole):
+        if self._done or self.superseded.is_set() or not self._more:
             return ()
         whole, self._whole = self._whole, False
         events: Iterable[tuple[int, str, str]] = islice(self._waiting, _AT_ONCE)
@@ -166,7 +167,13 @@ class PublishedFeed:
         events = list(events)
         seconds = keys.SECONDS_KEPT if time.monotonic() >= self._renew_at else 0
         self._flight = _Flight(whole, events[-1][0] if events else self._written, len(self._gone), bool(seconds))
-        arguments: list[Word] = [self._holder, self._bus.content, self._first, int(whole), self._written]
+        arguments: list[Word] = [
+            self._holder,
+            self._bus.content,
+            self._first,
+            int(whole or self._begins),
+            self._written,
+        ]
         arguments += [_STREAM_LENGTH, seconds, len(self._gone), *(field_of(number, None) for number in self._gone)]
         for event in events:
             arguments += event
@@ -188,7 +195,7 @@ class PublishedFeed:
         if answer == b"unheld":
             self._look_again()
             return False
-        return bool(self._waiting or self._whole) and not self.superseded.is_set()
+        return self._more and not self.superseded.is_set()
 
     def unanswered(self) -> None:
         """What flew may be written: the script leaves out numbers that are there."""
@@ -196,7 +203,7 @@ class PublishedFeed:
         self._flight = _Flight()
 
     def _take_done(self, flight: "_Flight") -> None:
-        self._written = flight.newest
+        self._written, self._begins = flight.newest, False
         while self._waiting and self._waiting[0][0] <= flight.newest:
             self._waiting.popleft()
         for _ in range(flight.gone):
@@ -209,8 +216,13 @@ class PublishedFeed:
         self._whole = True
         self._waiting.clear()
 
+    @property
+    def _more(self) -> bool:
+        return bool(self._waiting or self._begins or self._whole)
+
     def _owes(self, number: int) -> bool:
-        return self._whole or self._flight.whole or bool(self._waiting and self._waiting[0][0] <= number)
+        waiting = bool(self._waiting and self._waiting[0][0] <= number)
+        return waiting or self._begins or self._whole or self._flight.whole
 
     def _look_again(self) -> None:
         """Nobody holds the lease."""

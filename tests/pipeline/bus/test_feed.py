@@ -173,3 +173,33 @@ async def test_a_thousand_readers_cost_a_quarter_of_a_core() -> None:
     spent = time.process_time() - began
     assert min(counts) == max(counts) == 100
     assert spent < 0.25 * 20
+
+
+async def test_events_that_somebody_else_has_numbered_keep_their_numbers() -> None:
+    owner, mirror = CaptionFeed(first=7), CaptionFeed(first=7)
+    say(owner, "a#1", " one")
+    notice(owner, "paused")
+    say(owner, "a#1", " one and more")
+    for key, reading in owner.kept():
+        assert mirror.take(reading.sequence, reading.text, key) == reading.event
+    assert mirror.history() == owner.history()
+    assert mirror.take(9, owner.kept()[-1][1].text, "a#1") is None, "it is not newer"
+    stamped: dict[str, object] = {"type": "notice", "sequence": 20, "code": "later"}
+    assert mirror.take(20, stamped) == stamped
+    assert told(mirror.history(9)) == ["later"]
+    assert mirror.newest == 20
+    mirror.close()
+    assert mirror.take(21, stamped) is None
+
+
+async def test_a_feed_whose_numbers_begin_anew_gives_all_that_has_one_to_whoever_has_an_old_one() -> None:
+    feed = CaptionFeed()
+    seen = say(feed, "a#1", " one")
+    feed.begin_at(101)
+    assert feed.newest == 100
+    assert [say(feed, "b#1", " two"), say(feed, "a#1", " one")] == [101, 102]
+    assert await first(feed, seen) == [" two", " one"]
+    feed.go_on_at(200)
+    feed.go_on_at(150)
+    assert say(feed, "b#1", " two and more") == 200
+    assert await first(feed, 102) == [" two and more"]
