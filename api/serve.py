@@ -1,7 +1,9 @@
 """Commands that run as servers: ``greffier serve`` does all in one process, the others share meetings with more."""
 
 import argparse
+import logging
 import socket
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,6 +14,8 @@ from api.output import fetch_progress
 from api.roles import Role, process_name
 from api.settings import Settings, for_many_processes
 from pipeline.errors import InvalidSetting
+
+_log = logging.getLogger("greffier.server")
 
 _BACKLOG = 2048
 
@@ -24,7 +28,7 @@ def serve(arguments: argparse.Namespace, settings: Settings) -> int:
         from api.wiring import recognition
 
         # The model is read while the rest of the server is imported: each takes a second, and both hold up the start.
-        engine = loading.submit(recognition, settings, fetch_progress)
+        engine = loading.submit(recognition, settings, _progress)
         from api.opening import open_house
         from api.server import run
 
@@ -49,7 +53,7 @@ def worker(arguments: argparse.Namespace, settings: Settings) -> int:
     with _process(Role.WORKER, settings) as (name, listener), ThreadPoolExecutor(1, "engine") as loading:
         from api.wiring import recognition
 
-        engine = loading.submit(recognition, settings, fetch_progress)
+        engine = loading.submit(recognition, settings, _progress)
         from api.working import run_worker
 
         run_worker(settings, engine.result(), arguments.queues, name, listener)
@@ -73,6 +77,14 @@ def _process(role: Role, settings: Settings) -> Iterator[tuple[str, socket.socke
     set_up_logs(role=role, process=name)
     with listening(settings.host, settings.port) as listener:
         yield name, listener
+
+
+def _progress(what: str, done: int, total: int) -> None:
+    """What the start waits for: a bar on a terminal, else a line in the log."""
+    if sys.stderr.isatty():
+        fetch_progress(what, done, total)
+    elif not done:
+        _log.info("model.awaited", extra={"what": what})
 
 
 def _at(arguments: argparse.Namespace, settings: Settings) -> Settings:

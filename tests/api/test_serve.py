@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import re
 import signal
@@ -17,6 +18,7 @@ import httpx2 as httpx
 import pytest
 import websockets
 
+import api.serve
 from api.serve import listening
 from api.server import address_of
 from pipeline.errors import InvalidSetting
@@ -176,3 +178,12 @@ def test_the_address_is_one_that_a_browser_opens() -> None:
         port = listener.getsockname()[1]
         assert address_of(listener, "127.0.0.1") == f"http://localhost:{port}"
         assert address_of(listener, "2001:db8::1") == f"http://[2001:db8::1]:{port}"
+
+
+def test_what_the_start_waits_for_is_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "greffier")
+    for done in (0, 50, 100):
+        api.serve._progress("weights", done, 100)
+    assert [(record.getMessage(), record.__dict__["what"]) for record in caplog.records] == [
+        ("model.awaited", "weights")
+    ]
