@@ -61,11 +61,13 @@ class Vitals:
     probe: "EngineProbe | None" = None
     bus: "RedisBus | None" = None
     started_at: float = 0.0
+    _version: str = ""
     _queues: "Mapping[str, QueueLength]" = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.started_at = time.time() if self.bus is None else self.bus.wall()
-        self.measures.append(ProcessMeasures(self.role, version("greffier")))
+        self._version = version("greffier")
+        self.measures.append(ProcessMeasures(self.role, self._version))
         if self.probe is not None:
             self.checks["engine"] = self._engine_answers
         if (bus := self.bus) is not None:
@@ -95,7 +97,7 @@ class Vitals:
         return {
             "role": self.role,
             "host": platform.node(),
-            "version": version("greffier"),
+            "version": self._version,
             "started_at": self.started_at,
             **self.told(),
         }
