@@ -136,6 +136,17 @@ def test_a_worker_with_a_gpu_asks_for_one_and_runs_the_image_for_it() -> None:
     )
 
 
+def test_the_monitor_finds_every_pod() -> None:
+    made = resources("--set", "podMonitor.enabled=true")
+    monitor = made["PodMonitor/greffier"]["spec"]
+    (endpoint,) = monitor["podMetricsEndpoints"]
+    pods = [each["spec"]["template"] for name, each in made.items() if name.startswith("Deployment/")]
+    assert len(pods) == 4
+    for pod in pods:
+        assert monitor["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+        assert endpoint["port"] in {port["name"] for port in pod["spec"]["containers"][0]["ports"]}
+
+
 def test_the_secret_holds_what_the_chart_says_it_holds() -> None:
     comment = (CHART / "values.yaml").read_text().split("existingSecret:")[0].rpartition("\n\n")[2]
     assert set(OURS.findall(comment)) == set(IN_SECRET)
