@@ -26,6 +26,8 @@ _log = logging.getLogger("greffier.owned")
 
 _BEAT = 0.5
 _LOOK = 1.0
+_LOOKS = 2
+"""How often gateways and engine are looked at for each look whether somebody wants the meeting."""
 _PEOPLE = 5.0
 _FLUSH = 2.0
 _SPOKE = 60.0
@@ -170,9 +172,10 @@ class OwnedMeeting:
 
     async def _look(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK)
-            await self._attempt(self.gateways.look())
-            await self._attempt(self._look_for_words())
+            for _ in range(_LOOKS):
+                await asyncio.sleep(_LOOK)
+                await self._attempt(self.gateways.look())
+                await self._attempt(self._look_for_words())
             await self._attempt(self._look_for_somebody())
             if self._steady() - self._renewed_at > _DAY:
                 await self._attempt(self._renew_keys())

@@ -16,7 +16,7 @@ from pipeline.distributed.held_lease import SECONDS, HeldLease
 from pipeline.distributed.owned import OwnedMeeting
 from pipeline.distributed.restoring import past_of
 from pipeline.distributed.wishes import Wishes
-from pipeline.domain import Meeting, MeetingId
+from pipeline.domain import MeetingId
 from pipeline.errors import NotFound, Superseded
 from pipeline.export.event import Event
 from pipeline.running import Equipment, RunningMeeting
@@ -42,9 +42,7 @@ class Taking:
             return None
         owned = None
         try:
-            kept = await self.equipment.store.meeting(meeting)
-            if kept.ended_at is None:
-                owned = await self._claimed(kept, leases, key)
+            owned = await self._claimed(meeting, leases, key)
         except (NotFound, Superseded):
             return None
         finally:
@@ -52,36 +50,39 @@ class Taking:
                 await leases.release(key)
         return owned
 
-    async def _claimed(self, kept: Meeting, leases: RedisLeases, key: str) -> OwnedMeeting:
+    async def _claimed(self, meeting: MeetingId, leases: RedisLeases, key: str) -> OwnedMeeting | None:
         store = self.equipment.store
-        fence = await store.claim(kept.id)
+        fence = await store.claim(meeting)
 
         async def unclaimed() -> bool:
             try:
-                await store.for_meeting(kept.id, fence).keep_presences(())
+                await store.for_meeting(meeting, fence).keep_presences(())
             except (NotFound, Superseded):
                 return False
             return True
 
         lease = HeldLease(leases, key, unclaimed, asyncio.get_running_loop().time)
         async with _renewed(lease):
-            return await self._opened(kept, fence, lease, leases.holder)
+            return await self._opened(meeting, fence, lease, leases.holder)
 
-    async def _opened(self, kept: Meeting, fence: int, lease: HeldLease, holder: str) -> OwnedMeeting:
+    async def _opened(self, meeting: MeetingId, fence: int, lease: HeldLease, holder: str) -> OwnedMeeting | None:
+        """None where it is over."""
         bus, store, wishes = self.bus, self.equipment.store, Wishes()
         async with AsyncExitStack() as stack:
-            unfollow = await Control.follow(bus, kept.id, wishes.take)  # before the store is read: nothing is missed
+            unfollow = await Control.follow(bus, meeting, wishes.take)  # before the store is read: nothing is missed
             stack.push_async_callback(unfollow)
-            first = await store.for_meeting(kept.id, fence).reserve_sequence(RESERVED)
+            kept = await store.meeting(meeting)
+            if kept.ended_at is not None:
+                return None
+            first = await store.for_meeting(meeting, fence).reserve_sequence(RESERVED)
             watching = self.observe() if self.observe is not None else None
-            feed = await PublishedFeed.open(bus, kept.id, holder, first, watching)
+            feed = await PublishedFeed.open(bus, meeting, holder, first, watching)
             stack.push_async_callback(feed.close_pump)
-            inbox = await AudioInbox.open(bus, kept.id, holder)
+            inbox = await AudioInbox.open(bus, meeting, holder)
             stack.push_async_callback(inbox.close)
             tracks = {name: track for name, (track, _, _) in (await inbox.tracks()).items()}
             now = bus.wall() - kept.created_at
             past = await past_of(store, kept, fence, first, feed.history(), tracks.values(), now)
-            kept = await store.meeting(kept.id)
             running = RunningMeeting(self._equipped(feed, inbox), kept, past)
             stack.pop_all()
         known = {each.track.id for each in past.resumed}

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pipeline.bus.redis.connection import RedisBus
-from pipeline.bus.redis.leases import RedisLeases
+from pipeline.bus.redis.leases import RedisLeases, holder_of
 from pipeline.bus.redis.registry import Registry
 from pipeline.bus.redis.wanted import offer_waits
 from pipeline.distributed.housekeeping import Housekeeping
@@ -38,6 +38,9 @@ _NOT_AGAIN = 30.0
 """Seconds for which a worker leaves to others a meeting that did not work here."""
 _MOVES_EVERY = 300.0
 """Seconds in which a meeting moves once for want of words: music that is taken for speech has none anywhere."""
+_AT_ONCE = 8
+_TAKEN_WITHIN = 1.0
+_LOOK = 0.02
 _OFFER_LASTS = 2.0
 """Seconds beyond its delay for which an offer that was put back is counted on."""
 
@@ -64,7 +67,7 @@ class LiveWorker:
     superseded: int = 0
     _taking: Taking = field(init=False)
     _owned: dict[MeetingId, OwnedMeeting] = field(default_factory=dict)
-    _running: set["asyncio.Task[None]"] = field(default_factory=set)
+    _running: dict[MeetingId, "asyncio.Task[None]"] = field(default_factory=dict)
     _coming: set[MeetingId] = field(default_factory=set)
     _not_before: dict[MeetingId, float] = field(default_factory=dict)
     _housekeeping: "asyncio.Task[None] | None" = None
@@ -87,10 +90,9 @@ class LiveWorker:
             self._housekeeping.cancel()
             await asyncio.wait([self._housekeeping])
         await self.offers.pause()  # meetings go on meanwhile; what is offered from now on is taken by others
-        for owned in self._owned.values():
-            owned.leave(Outcome.HANDED_OVER)
-        if self._running:
-            await asyncio.wait(self._running)
+        places, takers = asyncio.Semaphore(_AT_ONCE), asyncio.Event()
+        takers.set()
+        await asyncio.gather(*(self._hand_over(owned, places, takers) for owned in self._owned.values()))
 
     # --- how it is --------------------------------------------------------------------------------------------
 
@@ -142,15 +144,13 @@ class LiveWorker:
         if owned is not None:
             self.failovers += owned.taken_over
             self._owned[meeting] = owned
-            running = asyncio.create_task(self._own(owned))
-            self._running.add(running)
-            running.add_done_callback(self._running.discard)
+            self._running[meeting] = asyncio.create_task(self._own(owned))
             _log.info("meeting.taken", extra={"meeting": meeting, "taken_over": owned.taken_over})
         return owned
 
     async def _own(self, owned: OwnedMeeting) -> None:
         outcome = await owned.run()
-        del self._owned[owned.id]
+        del self._owned[owned.id], self._running[owned.id]
         self.superseded += outcome is Outcome.SUPERSEDED
         if outcome in {Outcome.WORDLESS, Outcome.BROKEN}:
             self._leave_alone(owned.id)
@@ -164,6 +164,25 @@ class LiveWorker:
             await self.offers.send(meeting)
         except BusFailed:
             _log.warning("meeting.unoffered", extra={"meeting": meeting})
+
+    async def _hand_over(self, owned: OwnedMeeting, places: asyncio.Semaphore, takers: asyncio.Event) -> None:
+        """No more at once than others take at once: each is captioned here until its turn comes.
+
+        Nobody waits any more once one was not taken: then there is nobody with room.
+        """
+        async with places:
+            running = self._running.get(owned.id)
+            owned.leave(Outcome.HANDED_OVER)
+            if running is not None:
+                await asyncio.wait([running])
+            if owned.ended or not takers.is_set():
+                return
+            try:
+                async with asyncio.timeout(_TAKEN_WITHIN):
+                    while await holder_of(self.bus, owned.id) is None:  # noqa: ASYNC110 - a lease tells nobody
+                        await asyncio.sleep(_LOOK)
+            except (TimeoutError, BusFailed):
+                takers.clear()
 
     def _leave_alone(self, meeting: MeetingId) -> None:
         now = _steady()

@@ -167,10 +167,12 @@ class Worker:
         for owned in self.live._owned.values():
             owned.running._running.cancel()
             await owned.feed.close_pump()
-        for running in tuple(self.live._running):
-            running.cancel()
-        await asyncio.gather(*self.live._running, return_exceptions=True)
+        running = [*self.live._running.values()]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
         self.live._owned.clear()
+        self.live._running.clear()
 
 
 @dataclass(slots=True)
