@@ -12,14 +12,16 @@ from pipeline.domain import Word
 class Guards:
     """Thresholds, after Whisper's own (Radford et al. 2022, section 4.5: 0.6, -1, 2.4); beam search is surer of itself.
 
-    ``no_speech`` and ``log_probability`` cut a window when both doubt it, ``no_speech`` alone a loop, and the mean
-    log-probability alone under ``hopeless``, where one word alone ("Bonjour !") does not come. ``compression`` is text
-    bytes over deflated bytes. ``pile`` seconds is the least time three consecutive words take: a path that piles words
-    on one frame has lost the audio.
+    ``no_speech`` and ``log_probability`` cut a window when both doubt it and a word of it is under ``sure``: digits
+    said one by one are doubted, but each is surer than the least sure word of what noise makes up (0.43 at most).
+    ``no_speech`` alone cuts a loop, and the mean log-probability alone under ``hopeless``, where one word alone
+    ("Bonjour !") does not come. ``compression`` is text bytes over deflated bytes. ``pile`` seconds is the least time
+    three consecutive words take: a path that piles words on one frame has lost the audio.
     """
 
     no_speech: float = 0.5
     log_probability: float = -0.9
+    sure: float = 0.45
     hopeless: float = -1.7
     compression: float = 2.4
     pile: float = 0.16
@@ -74,9 +76,9 @@ def plain(text: str) -> str:
     return " ".join(re.sub(r"[^\w]+", " ", text.casefold().translate(_ACCENTS)).split())
 
 
-def doubted(text: str, no_speech: float, log_probability: float, guards: Guards) -> bool:
-    """Whether a whole window's text is to be cut."""
-    if no_speech > guards.no_speech and log_probability < guards.log_probability:
+def doubted(text: str, no_speech: float, log_probability: float, guards: Guards, least: float = 0.0) -> bool:
+    """Whether a whole window's text, with ``least`` as the confidence of its least sure word, is to be cut."""
+    if no_speech > guards.no_speech and log_probability < guards.log_probability and least < guards.sure:
         return True
     if log_probability < guards.hopeless:
         return True
@@ -87,8 +89,11 @@ def doubted(text: str, no_speech: float, log_probability: float, guards: Guards)
 
 
 def loops(text: str) -> bool:
-    """Whether ``text`` says a phrase of up to four words three times in a row, as recognisers do on noise."""
-    return re.search(r"\b((?:\w+ ){1,4})\1\1", plain(text) + " ") is not None
+    """Whether ``text`` says a phrase of up to four words three times in a row, as recognisers do on noise.
+
+    People say digits three times in a row, too.
+    """
+    return re.search(r"\b((?:[^\W\d]+ ){1,4})\1\1", plain(text) + " ") is not None
 
 
 def compression_ratio(text: str) -> float:

@@ -34,6 +34,11 @@ def test_what_both_scores_doubt_is_cut() -> None:
     assert not doubted(" Le vent se lève.", 0.1, -1.1, GUARDS)
 
 
+def test_digits_that_both_scores_doubt_survive_when_every_word_is_sure() -> None:
+    assert not doubted(" 1,0001 90210 01803", 0.93, -0.91, GUARDS, least=0.477)  # en_vosk_digits
+    assert doubted(" Nanou Chuanou", 0.55, -1.15, GUARDS, least=0.342)
+
+
 def test_what_is_hopeless_is_cut_whatever_the_other_score_says() -> None:
     assert doubted(" Le vent se lève.", 0.0, -1.8, GUARDS)
 
@@ -94,4 +99,5 @@ def test_a_phrase_three_times_in_a_row_is_a_loop() -> None:
     assert loops(" Non, non, non.")
     assert loops(" La première fois, la première fois, la première fois et")
     assert not loops(" Non, non. Je n'ai pas dit non.")
+    assert not loops(" 1-0-0-0-1 9-0-2-1-0")
     assert not loops(" On en a dix ou onze, dix ou douze.")
