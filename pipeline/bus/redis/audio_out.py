@@ -93,7 +93,7 @@ class AudioOutlet:
         self._look_at = self._renew_at = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
         self._written = asyncio.Event()
-        self._closed = False
+        self._closed = self._done = False
         self._cancel = bus.on_return(self._returned)
 
     async def send(self, event: TrackEvent) -> None:
@@ -153,6 +153,7 @@ class AudioOutlet:
                     self._written.clear()
                     self._bus.audio.wake(self)
                     await self._written.wait()
+        self._done = True
         self._bus.audio.forget(self)
         if self._timer is not None:
             self._timer.cancel()
@@ -160,7 +161,6 @@ class AudioOutlet:
             self._count(sent, -sent.seconds)
             sent.done.set()
         self._tracks.clear()
-        self._unsent.clear()
 
     # --- what is kept --------------------------------------------------------------------------------------------
 
@@ -199,16 +199,18 @@ class AudioOutlet:
         self._tracks_due.update(self._tracks)
         self._people_due.update(self._people)
         self._heard_entries.clear()
-        self._useless.clear()
+        self._useless = [one.entry for one in kept if one.entry is not None]
         self._renew_at = float("-inf")
 
     # --- what the pump asks --------------------------------------------------------------------------------------
 
     @property
     def _due(self) -> bool:
-        return bool(self._unsent or self._tracks_due or self._people_due or self._useless)
+        return bool(self._unsent or self._tracks_due or self._people_due or self._useless) and not self._done
 
     def commands(self) -> Sequence[Command]:
+        if self._done:
+            return ()
         if self._content != self._bus.content:
             self._send_again()
         self._flight = flight = _Flight(
@@ -229,7 +231,7 @@ class AudioOutlet:
         commands += [self._entry(one) for one in flight.sound]
         if flight.heard is not None:
             commands.append(("XADD", self._audio, "*", "g", self._gateway, "k", "heard", "a", repr(flight.heard)))
-        if flight.useless:
+        if flight.useless:  # where they are sent again, those that are still there go
             commands.append(("XDEL", self._audio, *flight.useless))
         if time.monotonic() >= self._renew_at:
             self._renew_at = time.monotonic() + _RENEW_EVERY

@@ -66,6 +66,8 @@ class PublishedFeed:
         self._renew_at = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
         self._done = False
+        self._content = bus.content
+        self._cancel = bus.on_return(self._returned)
 
     @classmethod
     async def open(
@@ -149,6 +151,7 @@ class PublishedFeed:
     async def close_pump(self) -> None:
         """Nothing more is written."""
         self._done = True
+        self._cancel()
         self._bus.captions.forget(self)
         if self._timer is not None:
             self._timer.cancel()
@@ -210,6 +213,13 @@ class PublishedFeed:
             self._gone.popleft()
         if flight.renewed:
             self._renew_at = time.monotonic() + _RENEW_EVERY
+
+    async def _returned(self) -> None:
+        """Redis was restarted or emptied: it may have forgotten."""
+        if self._content != self._bus.content:
+            self._content = self._bus.content
+            self._take_whole()
+            self._wake()
 
     def _take_whole(self) -> None:
         """What waits is in the history."""

@@ -72,6 +72,7 @@ class RedisBus:
                 socket_connect_timeout=_ANSWER_WITHIN,
                 retry=Retry(NoBackoff(), 0),
                 client_name=process,
+                encoding_errors="replace",
                 driver_info=None,
             )
         except ValueError:

@@ -1,17 +1,20 @@
 """One connection to Redis that many share: what they ask at one time goes in one go."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.exceptions import ConnectionError as ConnectionLost
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 
 from pipeline.bus.redis.failures import AWAY, as_bus_failed
 from pipeline.bus.redis.scripts import SCRIPTS
 from pipeline.errors import BusFailed
+
+_log = logging.getLogger("greffier.bus")
 
 Word = bytes | str | int | float
 Command = tuple[Word, ...]
@@ -107,20 +110,24 @@ class Line:
             questions, self._waiting = self._waiting, []
             try:
                 await self._answer(questions)
+            except BusFailed as failure:
+                await self._drop()
+                self._fail(questions, failure)
+            except Exception:  # noqa: BLE001 - a command that cannot be said must not silence the others
+                _log.exception("line.failed")
+                await self._drop()
+                self._fail(questions, BusFailed("Redis was asked something that cannot be said"))
             except BaseException:  # cancelled: nobody else will tell them
                 self._fail(questions)
                 raise
 
     async def _answer(self, questions: list[_Question]) -> None:
         commands = [each for question in questions for each in question.commands]
-        try:
-            with as_bus_failed():
-                async with asyncio.timeout(self._timeout):
-                    answers = await self._exchanged(commands)
-        except BusFailed as failure:
-            await self._drop()
-            self._fail(questions, failure)
-            return
+        with as_bus_failed():
+            async with asyncio.timeout(self._timeout):
+                answers = await self._exchanged(commands)
+        if any(isinstance(answer, ReadOnlyError) for answer in answers):
+            await self._drop()  # it is a copy now: by its name we may find the one that is not
         at = 0
         for question in questions:
             if not question.answered.done():

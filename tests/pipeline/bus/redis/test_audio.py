@@ -471,6 +471,8 @@ async def test_over_a_restart_every_frame_comes_once(server: str, request: pytes
         assert not lost(owner.got)
         await until(owner.inbox.tracks)
         await until(lambda: People.load(bus, M))
+        await written(outlet)
+        assert entries(redis) < 620, "no frame is there twice"
         await RedisLeases(bus, OURS).acquire(meeting_lease_key(M), 60.0)
         await owner.inbox.report({ANA: 550 * STEP})
         await until(lambda: len(outlet._tracks[ANA].kept) == 50)
@@ -508,6 +510,24 @@ async def test_a_redis_that_says_nothing_for_5_seconds_costs_no_frame(own_redis:
         await owner.has(902)
         assert heard_frames(owner.got) == list(range(900))
         assert not lost(owner.got)
+        await owner.leave()
+        await outlet.close()
+
+
+async def test_a_redis_without_room_costs_no_frame_that_is_kept(own_redis: RedisServer) -> None:
+    async with process(own_redis, "worker-1") as bus, process(own_redis, "gateway-1") as gateway:
+        owner, outlet = await Owner.of(bus), AudioOutlet(gateway, M)
+        await send(outlet, opened(), SpeechStarted(ANA, 0.0), *frames(0, 20))
+        await owner.has(22)
+        with own_redis.connect() as client:
+            client.config_set("maxmemory", "1mb")
+            await send(outlet, *frames(20, 40))
+            await asyncio.sleep(0.5)
+            assert len(owner.got) == 22
+            client.config_set("maxmemory", "0")
+        await send(outlet, *frames(40, 60))
+        await owner.has(62)
+        assert heard_frames(owner.got) == list(range(60))
         await owner.leave()
         await outlet.close()
 

@@ -444,6 +444,29 @@ async def test_while_redis_is_away_the_newest_of_each_key_waits_and_nothing_else
         await feed.close_pump()
 
 
+async def test_a_redis_without_room_is_no_other_owner(own_redis: RedisServer) -> None:
+    async with process(own_redis, "worker-1") as bus:
+        feed = await owned(bus)
+        await feed.flush()
+        with own_redis.connect() as client:
+            client.config_set("maxmemory", "1mb")
+            say(feed, "a#1", " one")
+            await asyncio.sleep(0.5)
+            assert not feed.superseded.is_set()
+            client.config_set("maxmemory", "0")
+        async with asyncio.timeout(10.0):
+            await feed.flush()
+        assert in_stream(own_redis) == [1]
+        await feed.close_pump()
+
+
+async def test_a_text_that_is_no_unicode_stops_nobody(feed: PublishedFeed, mirror: MirroredFeed) -> None:
+    say(feed, "a#1", " half a pair: \ud83d")
+    say(feed, "a#2", " two")
+    await until(lambda: mirror.newest == 2)
+    assert told(mirror.history()) == [" half a pair: ?", " two"]
+
+
 async def test_a_redis_that_says_nothing_for_5_seconds_costs_no_event(own_redis: RedisServer) -> None:
     async with process(own_redis, "worker-1") as bus, process(own_redis, "api-1") as api:
         feed, mirror = await owned(bus), await MirroredFeed.open(api, M)
