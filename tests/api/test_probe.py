@@ -9,6 +9,7 @@ import pytest
 
 from api.metrics import Metrics
 from api.probe import EngineProbe
+from api.wiring import Recognition
 from models.batching import Batcher, BatchSettings
 from models.scripted import ScriptedEngine
 from pipeline.domain import WindowKind
@@ -56,3 +57,12 @@ async def test_silence_is_given_to_it_with_the_rank_of_the_record() -> None:
         await until(lambda: len(engine.batches) >= 2)
         assert probe.works
         assert {window.kind for batch in engine.batches for window in batch} == {WindowKind.RECORD}
+
+
+async def test_the_real_engine_answers_silence(loaded: Recognition) -> None:
+    metrics = Metrics()
+    async with loaded.batcher(metrics) as batcher:
+        probe = EngineProbe(batcher, metrics, "fr")
+        await probe._ask()
+    assert probe.works
+    assert metrics.heard == 1
