@@ -1,8 +1,9 @@
 """``python -m tests.benchmarks [NAME...]``: measures, keeps the figures, writes docs/benchmarks.md.
 
 Without names every scenario runs, those never measured first, then those measured longest ago, for at most
-``--minutes``; what does not fit keeps its older figures until the next run. ``list`` names the scenarios, ``render``
-only writes the page again, ``sweep`` searches the defaults, ``peers`` compares with others.
+``--minutes``; what does not fit keeps its older figures until the next run. A name stands for all that begin with
+it and a hyphen, too (``failover``). ``list`` names the scenarios, ``render`` only writes the pages again, ``capacity``
+only docs/capacity.md, ``sweep`` searches the defaults, ``peers`` compares with others.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import time
 import traceback
 from collections.abc import Sequence
 
-from tests.benchmarks import meetings, peers, report, sweep, yardstick
+from tests.benchmarks import capacity, meetings, peers, report, sweep, yardstick
 from tests.benchmarks.replay import replay
 from tests.benchmarks.scenarios import SCENARIOS, Scenario
 
@@ -25,28 +26,33 @@ def main(given: Sequence[str] | None = None) -> int:
         return peers.main(words[1:])
     asked = _arguments(words)
     if asked.names == ["list"]:
-        print("\n".join(f"{scenario.name:12} about {scenario.seconds:.0f} s" for scenario in SCENARIOS))
+        print("\n".join(f"{scenario.name:22} about {scenario.seconds:.0f} s" for scenario in SCENARIOS))
         return 0
     if asked.names == ["render"]:
         report.write_page(report.load_results())
+        capacity.write_page()
+        return 0
+    if asked.names == ["capacity"]:
+        capacity.write_page()
         return 0
     return _measure(_chosen(asked.names), asked.minutes if not asked.names else float("inf"))
 
 
 def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__.split("\n")[0])
-    parser.add_argument("names", nargs="*", help="scenarios, or: list, render, sweep, peers")
+    parser.add_argument("names", nargs="*", help="scenarios, or: list, render, capacity, sweep, peers")
     parser.add_argument("--minutes", type=float, default=29.0, help="the most that all scenarios together may take")
     return parser.parse_args(given)
 
 
 def _chosen(names: Sequence[str]) -> list[Scenario]:
     known = {scenario.name: scenario for scenario in SCENARIOS}
-    strange = [name for name in names if name not in known]
+    families = {name: [one for one in known if one == name or one.startswith(f"{name}-")] for name in names}
+    strange = [name for name, family in families.items() if not family]
     if strange:
         raise SystemExit(f"no scenario is named {', '.join(strange)}; known: {', '.join(known)}")
     if names:
-        return [known[name] for name in names]
+        return [known[one] for family in families.values() for one in family]
     measured = report.measured_at()
     return sorted((one for one in SCENARIOS if not one.extra), key=lambda one: measured.get(one.name, ""))
 
@@ -67,6 +73,7 @@ def _measure(scenarios: Sequence[Scenario], minutes: float) -> int:
             traceback.print_exc()
             failed += 1
     report.write_page(report.load_results())
+    capacity.write_page()
     _say(f"{(time.monotonic() - begun) / 60:.1f} minutes; {report.PAGE}")
     return 1 if failed else 0
 

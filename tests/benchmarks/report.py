@@ -12,7 +12,7 @@ import psutil
 
 from tests.benchmarks.gpu import BATCHES
 from tests.benchmarks.scenarios import Row
-from tests.benchmarks.targets import LATENCY, TARGETS, Results, shown
+from tests.benchmarks.targets import FAULTS, LATENCY, TARGETS, Results, shown
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE, PLOT, KEPT = DOCS / "benchmarks.md", DOCS / "benchmarks.png", DOCS / "benchmarks.json"
@@ -83,6 +83,8 @@ def derive(results: Results) -> None:
     _compare(results, "glossary", "glossary-without", "recall", "recall_gained")
     for language in ("fr", "en"):
         _compare(results, "glossary", "glossary-without", f"wer_live_{language}", f"wer_lost_{language}")
+    for fault, _ in FAULTS:
+        _compare(results, f"failover-{fault}", "failover-nothing", "wer", "wer_lost")
     for name, base in (("batched", "offline-batched-word-times"), ("batched_without_word_times", "offline-batched")):
         if "offline-greffier" in results and base in results:
             mine, theirs = (results[row]["figures"] for row in ("offline-greffier", base))

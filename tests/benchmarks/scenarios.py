@@ -8,7 +8,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from api.settings import read_settings
-from tests.benchmarks import gpu, livekit_load, livekit_room, meetings, offline, quiet_speech, scripted, served
+from tests.benchmarks import (
+    crowd,
+    failover,
+    gpu,
+    livekit_load,
+    livekit_room,
+    meetings,
+    offline,
+    quiet_speech,
+    scale,
+    scripted,
+    served,
+)
 from tests.benchmarks.corpus import cache_folder, counted_clips
 from tests.benchmarks.events import caption_words
 from tests.benchmarks.glossary import SPOKEN, UNSPOKEN
@@ -229,6 +241,18 @@ def run_livekit() -> list[Row]:
     return [Row("livekit", *livekit_room.measure()), Row("livekit-50", *livekit_load.measure())]
 
 
+def failing(fault: str) -> Callable[[], list[Row]]:
+    return lambda: [Row(f"failover-{fault}", *failover.measure(fault))]
+
+
+def run_scale() -> list[Row]:
+    return [Row("scale", *scale.measure_workers()), Row("queue", *scale.measure_queue())]
+
+
+def run_crowd() -> list[Row]:
+    return [Row(f"crowd-{crowd.MEETINGS}", *crowd.measure())]
+
+
 def run_gpu() -> list[Row]:
     if not gpu.devices():
         print("gpu: left out, since CTranslate2 finds no CUDA device here, or no cuBLAS 12 for it", file=sys.stderr)
@@ -271,6 +295,9 @@ SCENARIOS = (
     Scenario("talkers-8", 900, run_eight),
     Scenario("glossary", 205, run_glossary),
     Scenario("overload", 240, run_overload),
+    *(Scenario(f"failover-{name}", fault.seconds, failing(name)) for name, fault in failover.FAULTS.items()),
+    Scenario("scale", 420, run_scale),
+    Scenario("crowd", 420, run_crowd),
     Scenario("policy", 180, run_policy, extra=True),
     Scenario("gpu", 500, run_gpu, extra=True),
 )

@@ -135,4 +135,35 @@ def _livekit() -> list[Target]:
     ]
 
 
-TARGETS = (*_latency(), *_errors(), *_laws(), *_served(), *_livekit(), *_rest())
+FAULTS = (
+    ("worker", "a worker killed"),
+    ("stall", "a worker stalled for 20 s"),
+    ("rolling", "a worker replaced"),
+    ("gateway", "a gateway killed"),
+    ("api", "an API killed"),
+    ("redis", "Redis killed"),
+    ("redis-emptied", "Redis killed and empty"),
+    ("postgresql", "PostgreSQL killed"),
+)
+_WHOLE = ("worker", "stall", "rolling", "api", "redis", "redis-emptied", "postgresql")
+
+
+def _distributed() -> list[Target]:
+    targets = []
+    for fault, says in FAULTS:
+        row = f"failover-{fault}"
+        targets += [
+            Target(f"{says}: captions flow again, 95th percentile", row, "back_p95", most=5, unit="s"),
+            Target(f"{says}: finals lost", row, "finals_lost", most=0),
+            Target(f"{says}: finals doubled", row, "finals_doubled", most=0),
+        ]
+        if fault in _WHOLE:
+            targets.append(Target(f"{says}: WER lost", row, "wer_lost", most=0.02, unit="%"))
+    return [
+        *targets,
+        Target("talkers of two workers over those of one", "scale", "times", least=1.8, unit="times"),
+        Target("the queue: word committed later than in one process, median", "queue", "more_p50", most=0.05, unit="s"),
+    ]
+
+
+TARGETS = (*_latency(), *_errors(), *_laws(), *_served(), *_livekit(), *_distributed(), *_rest())
