@@ -79,6 +79,7 @@ async def open_worker(
             languages = settings.languages
             jobs = jobs_over_redis(broker, store, recognizer, speech_detectors(), files.objects, leases, languages)
             await jobs.start()
+            opened.callback(bus.on_return(jobs.take_up))
             stop = jobs.close
         opened.push_async_callback(stop)
         probe = EngineProbe(batcher, metrics, settings.languages[0])

@@ -353,19 +353,19 @@ class RecordingJobs:
 
     async def start(self) -> None:
         """Takes up what an earlier process left, then works."""
-        await asyncio.to_thread(self.transcription.sounds.remove_others, await self.take_up())
+        unfinished = await self.transcription.unfinished()
+        await asyncio.to_thread(self.transcription.sounds.remove_others, unfinished)
+        await self.take_up()
         look = round(_LOOK * _MILLISECONDS)
         worker = dramatiq.Worker(self.broker, queues={QUEUE}, worker_threads=1, worker_timeout=look)
         worker.queue_prefetch = 1
         worker.start()
         self._workers.append(worker)
 
-    async def take_up(self) -> list[RecordingId]:
-        """Sends again what is unfinished, which it gives back: messages may have been lost with a broker."""
-        unfinished = await self.transcription.unfinished()
-        for recording in unfinished:
+    async def take_up(self) -> None:
+        """Sends again what is unfinished: messages may have been lost with a broker."""
+        for recording in await self.transcription.unfinished():
             await self.send(recording)
-        return unfinished
 
     async def close(self, within: float = 3.0) -> None:
         """Leaves the job in hand as it is in the store. The event loop must still run, and the store be open."""
