@@ -110,7 +110,8 @@ class TranscriptStore(Protocol):
 
     async def keep_record(self, record: RecordText) -> None: ...
 
-    async def keep_gap(self, gap: Gap) -> None: ...
+    async def keep_gap(self, gap: Gap) -> None:
+        """In place of a shorter one of its track that begins where it does; not beside a longer one."""
 
 
 class MeetingStore(TranscriptStore, Protocol):

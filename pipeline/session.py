@@ -157,6 +157,8 @@ class Session:
     # --- in ---------------------------------------------------------------------------------------------
 
     def _take(self, event: TrackEvent) -> None:
+        if not isinstance(event, TrackOpened) and not self.core.knows(event.track):
+            return  # nobody knows whose it is: the beginning of its track is gone
         match event:
             case TrackOpened(track=track):
                 self.core.track_opened(track)

@@ -25,6 +25,9 @@ from pipeline.live.settings import LiveSettings
 _LEAD = 0.3
 """Audio before the first word of a final of another session that its record window includes."""
 
+_GONE = 120.0
+"""Sound that has not come again so long after it was heard never will: its finals keep their caption text."""
+
 
 @dataclass(slots=True)
 class _Line:
@@ -129,6 +132,10 @@ class MeetingCaptioner:
                 line.languages = languages
             self._tell_languages(line)
 
+    def knows(self, track: TrackId) -> bool:
+        """Whether it was ever opened: nothing else may be fed of one that was not."""
+        return track in self._lines
+
     def speech_started(self, track: TrackId, at: float) -> None:
         line = self._active[track] = self._lines[track]  # also where it was closed before
         line.captioner.speech_started(at)
@@ -150,6 +157,8 @@ class MeetingCaptioner:
     def quiet_until(self, at: float) -> None:
         """Meeting time is ``at``: tracks where nobody speaks have been silent until then."""
         for line in self._active.values():
+            if line.unrecorded and at - line.unrecorded[-1].words[-1].end > _GONE:
+                line.record_until(float("inf"))
             if not line.captioner.busy:
                 line.record.quiet(at)
 

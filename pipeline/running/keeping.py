@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from pipeline.domain import Caption, Gap, ParticipantId, Pause, Presence, RecordText, UtteranceId
-from pipeline.errors import Superseded
+from pipeline.errors import NotFound, Superseded
 from pipeline.ports import MeetingStore
 
 _log = logging.getLogger("greffier.store")
@@ -28,8 +28,8 @@ class Keeping:
     it. None is dropped: each is a few hundred bytes that the feed holds anyway; no presence either. Record texts, gaps,
     pauses and the end wait too, the newest 1,000 of them, the oldest dropped: their speech still has its caption text.
 
-    ``lost`` is told of every gap. Once the store says that another session has the meeting, ``superseded`` is set, and
-    nothing is written any more: whatever still waits is the other's to write.
+    ``lost`` is told of every gap. Once the store says that another session has the meeting, or that it was deleted,
+    ``superseded`` is set, and nothing is written any more: whatever still waits is the other's to write.
     """
 
     store: MeetingStore
@@ -185,8 +185,8 @@ class Keeping:
             return False
         try:
             await act()
-        except Superseded:
-            _log.warning("store.superseded")
+        except (Superseded, NotFound) as refusal:
+            _log.warning("store.superseded", extra={"error": type(refusal).__name__})
             self.superseded.set()
             return False
         except Exception as failure:  # noqa: BLE001 - whatever a store raises, the meeting goes on

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, and_, func, select
 
 from pipeline.domain import Caption, Gap, MeetingId, Pause, Presence, RecordText, SegmentId, Transcript
 from pipeline.errors import NotFound
@@ -58,8 +58,15 @@ def keep_record(connection: Connection, meeting: MeetingId, record: RecordText, 
 
 
 def keep_gap(connection: Connection, meeting: MeetingId, gap: Gap, fence: int | None = None) -> None:
+    """A gap of a track that begins where one does that is kept is the same; the longer counts."""
     hold(connection, meeting, fence)
-    connection.execute(tables.gaps.insert().values(gap_row(meeting, gap)))
+    table = tables.gaps
+    same = and_(table.c.meeting == meeting, table.c.track == gap.track, table.c.start == gap.start)
+    known = connection.execute(select(func.max(table.c.end)).where(same)).scalar()
+    if known is None:
+        connection.execute(table.insert().values(gap_row(meeting, gap)))
+    elif known < gap.end:
+        connection.execute(table.update().where(same).values(end=gap.end))
 
 
 def keep_pause(connection: Connection, meeting: MeetingId, pause: Pause, fence: int | None = None) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, literal, or_, select
 
 from pipeline.domain import Meeting, MeetingId, Participant, ParticipantId, TrackId
 from pipeline.errors import InvalidInput, NotFound, Superseded
@@ -96,8 +96,11 @@ def _in_table(table: Table, word: str) -> ColumnElement[bool]:
 
 
 def update_meeting(connection: Connection, meeting: Meeting) -> None:
+    """A meeting that is over stays over, and one that was cut stays so: whoever asks may have read it before."""
     table = tables.meetings
-    if not connection.execute(table.update().where(table.c.id == meeting.id).values(meeting_row(meeting))).rowcount:
+    lasting = {"ended_at": func.coalesce(table.c.ended_at, meeting.ended_at), "cut": or_(table.c.cut, literal(meeting.cut))}
+    changed = table.update().where(table.c.id == meeting.id).values(meeting_row(meeting) | lasting)
+    if not connection.execute(changed).rowcount:
         raise no_meeting(meeting.id)
 
 

@@ -36,7 +36,9 @@ class MemoryTranscriptStore:
         self.records.append(record)
 
     async def keep_gap(self, gap: Gap) -> None:
-        self.gaps.append(gap)
+        same = [known for known in self.gaps if (known.track, known.start) == (gap.track, gap.start)]
+        if all(known.end < gap.end for known in same):
+            self.gaps = [known for known in self.gaps if known not in same] + [gap]
 
     async def keep_open(self, captions: Sequence[Caption]) -> None:
         for caption in captions:

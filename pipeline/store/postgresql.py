@@ -24,7 +24,7 @@ The captions of a meeting wait for its first write that fails: 5 to 6 s where th
 _LOCK_MS = 4_500
 _STATEMENT_MS = 5_000
 """What a statement may wait for others, and take in all; then the server ends it."""
-_IDLE_MS = 10_000
+_IDLE_MS = 2_500
 """After which the server takes its locks from a process that stands still in the middle of a transaction."""
 _MIGRATION_S = 600.0
 _MIGRATING = 7_165_905_911

@@ -121,6 +121,13 @@ async def test_gaps_are_kept(kept: Kept) -> None:
     assert (await kept.transcript()).gaps == (marked,)
 
 
+async def test_a_gap_that_is_found_again_is_marked_once_in_its_full_length(kept: Kept) -> None:
+    marked = replace(gap(2.0, 3.0, ANNE), track=TRACK)
+    for found in (marked, replace(marked, end=marked.end + 1.0), replace(marked, end=marked.start + 0.1)):
+        await kept.store.keep_gap(found)
+    assert (await kept.transcript()).gaps == (replace(marked, end=marked.end + 1.0),)
+
+
 async def test_an_unfinished_utterance_holds_its_newest_committed_words(kept: Kept) -> None:
     await kept.store.keep_open([begun("u", "nous", 0, 1), begun("v", "oui", 0, 1)])
     newest = replace(begun("u", "nous allons", 0, 2, revision=4), tail=words("peut-être", 2, 3), lag=1.5)

@@ -505,3 +505,16 @@ async def test_no_more_than_two_tasks_per_track_wait_for_the_recogniser() -> Non
         await stage.bus.close()
         await running
     assert " ".join(stage.finals(ANNE)) == text(script(ANNE, 0.0, 30.0))
+
+
+# --- tracks of another session --------------------------------------------------------------------------------
+
+
+async def test_what_comes_of_a_track_that_was_never_opened_is_ignored() -> None:
+    bilal = TrackId("bilal.1")
+    strange = [*talk(bilal, 0.0, 1.0), AudioLost(bilal, 1.0, 2.0), TrackClosed(bilal, 3.0)]
+    async with Batcher(engine((ANNE, 0.0, 2.0)), BATCHES) as recognizer:
+        stage = Stage(recognizer)
+        await stage.play(opened(ANNE), *strange, *talk(ANNE, 0.0, 2.0))
+    assert {caption.track for caption in stage.shown} == {ANNE}
+    assert stage.store.gaps == []

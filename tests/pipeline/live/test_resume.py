@@ -298,6 +298,15 @@ def test_a_final_whose_sound_is_gone_keeps_its_caption_text_when_its_track_ends(
     assert core.unsettled_from() == {ANNE.id: float("inf")}
 
 
+def test_a_final_whose_sound_does_not_come_again_keeps_its_caption_text_after_a_while() -> None:
+    core = going_on(caption(1, "one two", 1.0), unrecorded=[caption(1, "one two", 1.0)])
+    core.quiet_until(121.0)
+    assert not core.idle
+    core.quiet_until(122.0)
+    assert core.window_to_recognize(ANNE.id, True, float("inf")) is None
+    assert core.idle
+
+
 def test_the_language_goes_on_where_it_is_still_among_those_declared() -> None:
     french = replace(caption(1, "oui", 1.0), language="fr")
     for languages, expected in ((("en", "fr"), "fr"), (("en", "de"), None)):

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from pipeline.domain import Caption, Gap, Participant, ParticipantId, RecordText, TrackId, UtteranceId, Word
-from pipeline.errors import StorageFull
+from pipeline.errors import NotFound, StorageFull, Superseded
 from pipeline.running import keeping as module
 from pipeline.running.keeping import Keeping
 from pipeline.store.memory import MemoryTranscriptStore
@@ -28,10 +28,13 @@ class Fragile(MemoryTranscriptStore):
     poisoned: set[UtteranceId] = field(default_factory=set)
     calls: int = 0
     delay: float = 0.0
+    refusal: Exception | None = None
 
     async def keep_final(self, caption: Caption) -> None:
         self.calls += 1
         await asyncio.sleep(self.delay)
+        if self.refusal is not None:
+            raise self.refusal
         if self.full or caption.utterance in self.poisoned:
             raise StorageFull("no room")
         await MemoryTranscriptStore.keep_final(self, caption)
@@ -85,6 +88,59 @@ async def test_a_final_is_kept_at_once_and_nothing_of_it_is_open_any_more() -> N
     assert keeping.kept(UtteranceId("anne.1#1"))
     assert told == []
     assert not keeping.waiting
+
+
+async def test_a_flush_says_whether_the_store_has_what_was_given_before() -> None:
+    keeping, store, _ = made()
+    gap = Gap(ANNE, Participant(ParticipantId("anne"), "Anne"), 1.0, 2.0, "lost")
+    assert await keeping.flush()
+    for give in (
+        lambda: keeping.keep_final(caption(1, 2, final=True)),
+        lambda: keeping.keep_gap(gap),
+        lambda: keeping.keep_record(RecordText(ANNE, (UtteranceId("anne.1#1"),), "en", ())),
+    ):
+        store.full = True
+        await give()
+        assert not await keeping.flush()
+        store.full = False
+        assert await keeping.flush()
+    store.full = True
+    keeping.see(caption(2, 1))
+    assert not await keeping.flush()
+    store.full = False
+    assert await keeping.flush()
+
+
+async def test_a_flush_that_is_cut_short_leaves_what_it_had_in_hand_to_the_next() -> None:
+    keeping, store, _ = made()
+    keeping.see(caption(1, 2))
+    store.delay = 60.0
+    flushing = asyncio.create_task(keeping.flush())
+    await asyncio.sleep(0.01)
+    flushing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await flushing
+    store.delay = 0.0
+    assert await keeping.flush()
+    assert list(store.unfinished) == ["anne.1#1"]
+
+
+@pytest.mark.parametrize("refusal", [Superseded("another worker has it"), NotFound("it was deleted")])
+async def test_a_meeting_that_is_anothers_or_deleted_is_written_to_no_more(refusal: Exception) -> None:
+    keeping, store, told = made()
+    lost: list[Gap] = []
+    keeping.lost = lost.append
+    gap = Gap(ANNE, Participant(ParticipantId("anne"), "Anne"), 1.0, 2.0, "lost")
+    keeping.see(caption(1, 2))
+    store.refusal = refusal
+    await keeping.keep_final(caption(2, 2, final=True))
+    assert keeping.superseded.is_set()
+    calls = store.calls
+    await keeping.keep_final(caption(3, 2, final=True))
+    await keeping.keep_gap(gap)
+    assert not await keeping.flush()
+    assert (store.calls, told, keeping.waiting, keeping.failing) == (calls, [], False, False)
+    assert lost == [gap]
 
 
 async def test_what_a_full_disk_refused_is_kept_and_told_later_in_order() -> None:

@@ -71,6 +71,14 @@ async def test_a_meeting_is_kept_as_it_is(store: SqlStore) -> None:
     assert await store.meeting(BUDGET.id) == ended
 
 
+async def test_a_meeting_that_is_over_or_was_cut_stays_so_whatever_it_was_when_somebody_read_it(
+    store: SqlStore,
+) -> None:
+    await store.update_meeting(replace(BUDGET, ended_at=500.5, cut=True))
+    await store.update_meeting(replace(BUDGET, title="Budget 2027"))
+    assert await store.meeting(BUDGET.id) == replace(BUDGET, title="Budget 2027", ended_at=500.5, cut=True)
+
+
 async def test_an_id_is_taken_once(store: SqlStore) -> None:
     with pytest.raises(InvalidInput, match="budget"):
         await store.create_meeting(replace(BUDGET, title="another"))
