@@ -98,8 +98,9 @@ def _in_table(table: Table, word: str) -> ColumnElement[bool]:
 def update_meeting(connection: Connection, meeting: Meeting) -> None:
     """A meeting that is over stays over, and one that was cut stays so: whoever asks may have read it before."""
     table = tables.meetings
-    lasting = {"ended_at": func.coalesce(table.c.ended_at, meeting.ended_at), "cut": or_(table.c.cut, literal(meeting.cut))}
-    changed = table.update().where(table.c.id == meeting.id).values(meeting_row(meeting) | lasting)
+    ended_at, cut = func.coalesce(table.c.ended_at, meeting.ended_at), or_(table.c.cut, literal(meeting.cut))
+    values = meeting_row(meeting) | {"ended_at": ended_at, "cut": cut}
+    changed = table.update().where(table.c.id == meeting.id).values(values)
     if not connection.execute(changed).rowcount:
         raise no_meeting(meeting.id)
 

@@ -91,7 +91,7 @@ function read(event) {
       caption(event);
       break;
     case "participant":
-      people.know(event.participant, event.speaker, event.state !== "left");
+      people.know(event.participant, event.speaker, event.present);
       if (event.state === "renamed") captions.rename(event.participant, event.speaker);
       break;
     case "notice":
