@@ -21,7 +21,7 @@ class AttentionSettings:
     every: float = 0.75
     glance: float = 0.128
     likely: float = 0.3
-    louder_db: float = 6.0
+    louder_db: float = 8.0
 
 
 class Listening(Enum):
