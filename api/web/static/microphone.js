@@ -5,9 +5,11 @@ import { Refused, refusal } from "./server.js";
 import { say } from "./words.js";
 
 const GATHERING = 2_000; // after so long the offer goes with the candidates there are
-const FIRST_WAIT = 500;
+const FIRST_WAIT = 250;
 const LONGEST_WAIT = 5_000;
 const DISCONNECTED = 1_500; // a connection that is lost for so long is made anew
+const SILENT = 3_000; // and so is one on which nothing came for so long: the server reports every second
+const LISTEN_EVERY = 500;
 
 export class Microphone {
   #iceServers;
@@ -88,6 +90,7 @@ export class Microphone {
     connection.addTransceiver(this.#track, { direction: "sendonly", streams: [this.#stream] });
     this.#open(connection.createDataChannel("captions"), connection);
     connection.onconnectionstatechange = () => this.#changed(connection);
+    this.#watch(connection);
     await connection.setLocalDescription();
     await gathered(connection);
     await this.#offer(whip, connection);
@@ -129,6 +132,17 @@ export class Microphone {
       case "closed":
         this.#lost(connection);
     }
+  }
+
+  /** A server that dies says nothing, and browsers take their time to notice. */
+  #watch(connection) {
+    let [bytes, since] = [0, performance.now()];
+    const watching = setInterval(async () => {
+      if (this.#connection !== connection) return clearInterval(watching);
+      const now = await bytesReceived(connection);
+      if (now !== bytes) [bytes, since] = [now, performance.now()];
+      else if (bytes > 0 && performance.now() - since > SILENT) this.#lost(connection);
+    }, LISTEN_EVERY);
   }
 
   #lost(connection) {
@@ -176,6 +190,15 @@ async function listen(raw) {
     const none = ["NotFoundError", "OverconstrainedError", "NotReadableError"].includes(error.name);
     throw new Error(say(none ? "script.microphone.none" : "script.microphone.refused"));
   }
+}
+
+/** 0 where the browser does not count. */
+async function bytesReceived(connection) {
+  let bytes = 0;
+  for (const stats of (await connection.getStats()).values()) {
+    if (stats.type === "transport" || stats.type === "candidate-pair") bytes += stats.bytesReceived ?? 0;
+  }
+  return bytes;
 }
 
 function gathered(connection) {
