@@ -52,7 +52,7 @@ class Housekeeping:
         self._left = {meeting: self._left.get(meeting, now) for meeting in left}
         for meeting, since in self._left.items():
             if now - since >= self.empty_after:
-                _log.info("meeting.left", extra={"meeting": meeting})
+                _log.info("meeting.unwanted", extra={"meeting": meeting})
                 await self.end(meeting)
 
     async def _is_left(self, meeting: Meeting) -> bool:

@@ -122,8 +122,10 @@ class Offers:
             raise Retry("full", delay=round(delay * _MILLISECONDS))
 
     async def _considered(self, take: Take, meeting: MeetingId) -> float | None:
-        """Seconds for which the offer goes back; None where it is done with."""
-        return put_back_for(self._load()) if await take(meeting) is Verdict.FULL else None
+        """Seconds for which the offer goes back, 0 where this worker ends; None where it is done with."""
+        if await take(meeting) is not Verdict.FULL:
+            return None
+        return put_back_for(self._load()) if self._worker is not None else 0.0
 
 
 def put_back_for(load: float) -> float:

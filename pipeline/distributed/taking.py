@@ -74,7 +74,7 @@ class Taking:
             kept = await store.meeting(meeting)
             if kept.ended_at is not None:
                 return None
-            first = await store.for_meeting(meeting, fence).reserve_sequence(RESERVED)
+            first = await store.for_meeting(meeting, fence).reserve_sequence(2 * RESERVED)  # finals are told again
             watching = self.observe() if self.observe is not None else None
             feed = await PublishedFeed.open(bus, meeting, holder, first, watching)
             stack.push_async_callback(feed.close_pump)

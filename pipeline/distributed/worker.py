@@ -17,6 +17,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pipeline.bus.redis.connection import RedisBus
@@ -40,6 +41,7 @@ _MOVES_EVERY = 300.0
 """Seconds in which a meeting moves once for want of words: music that is taken for speech has none anywhere."""
 _AT_ONCE = 8
 _TAKEN_WITHIN = 1.0
+_COMING_WITHIN = 3.0
 _LOOK = 0.02
 _OFFER_LASTS = 2.0
 """Seconds beyond its delay for which an offer that was put back is counted on."""
@@ -92,6 +94,10 @@ class LiveWorker:
         await self.offers.pause()  # meetings go on meanwhile; what is offered from now on is taken by others
         places, takers = asyncio.Semaphore(_AT_ONCE), asyncio.Event()
         takers.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_COMING_WITHIN):
+                while self._coming:  # noqa: ASYNC110 - a database may be slow
+                    await asyncio.sleep(_LOOK)
         await asyncio.gather(*(self._hand_over(owned, places, takers) for owned in self._owned.values()))
 
     # --- how it is --------------------------------------------------------------------------------------------
