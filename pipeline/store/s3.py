@@ -148,7 +148,10 @@ class S3Objects:
             await self._store.put_async(key, content, attributes=attributes, use_multipart=False)
 
     async def _put_parts(self, key: str, parts: "_Parts", attributes: "Attributes") -> None:
-        """Nobody sees anything of a file before its last part is there; where one fails, those sent are removed."""
+        """Nobody sees anything of a file before its last part is there; where one fails, those sent are removed.
+
+        One that is under way then may stay behind, as S3 says of AbortMultipartUpload.
+        """
         try:
             with self._explained():
                 await self._store.put_async(

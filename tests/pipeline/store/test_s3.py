@@ -305,18 +305,23 @@ async def test_a_server_that_says_nothing_holds_up_nobody_else_and_not_for_ever(
 
 
 async def test_parts_of_a_file_that_never_came_whole_are_removed(server: S3) -> None:
+    def parts() -> list[Path]:
+        return [path for path in server.path("").rglob("*") if path.is_file() and path.stat().st_size >= s3._PART]
+
     class Broken(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             if piece := super().read(size):
                 return piece
+            until = time.monotonic() + 30.0
+            while len(parts()) < 3 and time.monotonic() < until:  # none is under way any more
+                time.sleep(0.01)
             raise OSError(5, "gone")
 
     with pytest.raises(StorageFailed, match="on its way to S3"):
         await server.objects().put("m/big.ogg", Broken(b"x" * (3 * s3._PART)))
     with pytest.raises(NotFound):
         await server.objects().open("m/big.ogg")
-    left = [path for path in server.path("").rglob("*") if path.is_file() and path.stat().st_size >= s3._PART]
-    assert left == []
+    assert parts() == []
 
 
 async def test_a_file_of_several_parts_is_sent_whole(server: S3, tmp_path: Path) -> None:
