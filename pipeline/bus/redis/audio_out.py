@@ -22,6 +22,7 @@ _LOOK_EVERY = 0.5
 _HEARD_KEPT = 60
 _RENEW_EVERY = 3600.0
 _CLOSE_WITHIN = 2.0
+_MISSED = 2.0
 
 
 @dataclass(slots=True, eq=False)
@@ -67,8 +68,9 @@ class AudioOutlet:
     """An ``AudioBus`` for sending. Nothing in it waits for Redis, but ``close`` and ``ended``.
 
     Every event of a track is kept until the owner of the meeting needs it no more, and sent again when Redis was
-    restarted or emptied. Drop rule: of a track at most 60 s of sound are kept; the oldest frame goes, from here and
-    from Redis, and the owner marks the hole.
+    restarted or emptied. Who is there and what is open is told again after 2 s without a word, since the owner may have
+    thought this gateway dead. Drop rule: of a track at most 60 s of sound are kept; the oldest frame goes, from here
+    and from Redis, and the owner marks the hole.
     """
 
     def __init__(self, bus: RedisBus, meeting: MeetingId, gateway: str = "") -> None:
@@ -91,6 +93,7 @@ class AudioOutlet:
         self._over: list[TrackId] = []
         self._content = bus.content
         self._look_at = self._renew_at = float("-inf")
+        self._answered_at = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
         self._written = asyncio.Event()
         self._closed = self._done = False
@@ -257,6 +260,10 @@ class AudioOutlet:
             self._look(cast(list[bytes], answers[-1]))
         if self._timer is None and not self._closed and any(sent.kept for sent in self._tracks.values()):
             self._timer = asyncio.get_running_loop().call_later(_LOOK_EVERY, self._look_again)
+        if time.monotonic() - self._answered_at > _MISSED:  # whoever missed us may have struck us off
+            self._tracks_due.update(self._tracks)
+            self._people_due.update(self._people)
+        self._answered_at = time.monotonic()
         self._written.set()
         return self._due
 

@@ -434,6 +434,21 @@ async def test_who_is_there_by_which_gateway_is_told_and_forgotten(
     await other.close()
 
 
+async def test_a_gateway_that_was_thought_dead_tells_again_who_is_there(
+    outlet: AudioOutlet, worker: RedisBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outlet.set_person(Participant(ParticipantId("ana"), "Ana"))
+    await until(lambda: People.load(worker, M))
+    await People.forget_gateway(worker, M, "gateway-1")
+    outlet.heard(1.0)
+    await until(lambda: outlet._heard is None)
+    assert not await People.load(worker, M)
+    monkeypatch.setattr(audio_out, "_MISSED", 0.2)
+    await asyncio.sleep(0.3)
+    outlet.heard(1.5)
+    await until(lambda: People.load(worker, M))
+
+
 async def test_a_meeting_that_nobody_captions_fills_nothing_by_being_heard(
     outlet: AudioOutlet, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
