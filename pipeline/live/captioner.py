@@ -31,7 +31,10 @@ _ATTEMPTS = 3
 
 @dataclass(slots=True)
 class TrackCaptioner:
-    """Fed with speech, audio and hypotheses of one track; drained of windows, captions and finished utterances."""
+    """Fed with speech, audio and hypotheses of one track; drained of windows, captions and finished utterances.
+
+    All that is said before ``committed_until`` is committed; audio is known until ``audio_end``.
+    """
 
     track: TrackId
     settings: LiveSettings
@@ -40,11 +43,11 @@ class TrackCaptioner:
     glossary: tuple[str, ...] = ()
     _open: deque[Utterance] = field(default_factory=deque)
     _speaking: bool = False
-    _audio_until: float = 0.0
+    audio_end: float = 0.0
     _serial: int = 0
     _in_flight: Window | None = None
     _history: deque[Word] = field(default_factory=deque)
-    _frontier: float = 0.0
+    committed_until: float = 0.0
     _window_from: float = 0.0
     _looked_at: float = -1e9
     _outbox: dict[UtteranceId, Caption] = field(default_factory=dict)
@@ -58,30 +61,30 @@ class TrackCaptioner:
         captions = [*finals, shown] if shown else finals
         self._serial = max((number_of(caption.utterance) for caption in captions), default=0)
         self._remember([word for caption in captions for word in caption.words])
-        recent = (word.start for word in self._history if word.start >= self._frontier - self.settings.keep)
-        self._window_from = next(recent, self._frontier)
+        recent = (word.start for word in self._history if word.start >= self.committed_until - self.settings.keep)
+        self._window_from = next(recent, self.committed_until)
         for newest in captions[-1:]:
             self.language.go_on_with(newest.language)
         if shown is not None:
-            self._open.append(Utterance.shown(shown, self._frontier, self.new_policy()))
+            self._open.append(Utterance.shown(shown, self.committed_until, self.new_policy()))
             self._speaking = True
 
     def speech_started(self, at: float) -> None:
         if not self._speaking:
             self._speaking = True
-            self._open.append(self._begin(max(at, self._frontier)))
+            self._open.append(self._begin(max(at, self.committed_until)))
         elif self._open[-1].resumed and not self._open[-1].heard:
-            self._open[-1].start = max(at, self._frontier)  # shown without words: nobody knew where it began
+            self._open[-1].start = max(at, self.committed_until)  # shown without words: nobody knew where it began
 
     def audio_until(self, at: float) -> None:
-        self._audio_until = max(self._audio_until, at)
+        self.audio_end = max(self.audio_end, at)
 
     def speech_ended(self, at: float) -> None:
         """Speech of before a resumed utterance, fed again, does not end it; speech before committed words is none."""
         begun = self._open[-1] if self._speaking else None
         if begun is None or (begun.resumed and at <= begun.start):
             return
-        if at > self._frontier or begun.revision:
+        if at > self.committed_until or begun.revision:
             self.closed(at)
             return
         self._open.pop()
@@ -131,7 +134,7 @@ class TrackCaptioner:
         utterance = self._open[0]
         if utterance.end is not None:
             return WindowKind.FINAL
-        fresh = self._audio_until - max(utterance.heard, utterance.start)
+        fresh = self.audio_end - max(utterance.heard, utterance.start)
         return WindowKind.LIVE if fresh >= self._least(utterance) else None
 
     def window_to_recognize(self, not_before: float = 0.0) -> Window | None:
@@ -145,7 +148,7 @@ class TrackCaptioner:
         if kind is None:
             return None
         utterance = self._open[0]
-        end = self._audio_until if utterance.end is None else min(self._audio_until, utterance.end + _TRAIL)
+        end = self.audio_end if utterance.end is None else min(self.audio_end, utterance.end + _TRAIL)
         # Wherever the window would begin, it goes on from what was heard, or a lagging track would never catch up.
         reach = min(end, utterance.heard + _LONGEST - self.settings.window)
         alone = kind is WindowKind.LIVE and self._resumed(utterance) and end - utterance.start < _ALONE
@@ -197,10 +200,6 @@ class TrackCaptioner:
         return spans
 
     @property
-    def audio_end(self) -> float:
-        return self._audio_until
-
-    @property
     def busy(self) -> bool:
         """Whether an utterance is open or a window on its way."""
         return bool(self._open) or self._in_flight is not None
@@ -215,18 +214,18 @@ class TrackCaptioner:
         if not self._open:
             return 0.0
         utterance = self._open[0]
-        return max(0.0, self._audio_until - max(utterance.heard, utterance.start))
+        return max(0.0, self.audio_end - max(utterance.heard, utterance.start))
 
     @property
     def wordless_since(self) -> float | None:
         """The end of the last word of the speech that is open, or its start; None where none is."""
-        ends = [max(one.start, *(word.end for word in one.tail[-1:]), self._frontier) for one in self._open]
+        ends = [max(one.start, *(word.end for word in one.tail[-1:]), self.committed_until) for one in self._open]
         return ends[0] if ends else None
 
     @property
     def needed_from(self) -> float:
         """Audio before this moment is needed by no further live window, nor for the record of what is open."""
-        return max(0.0, min([self._window_from, self._frontier, *(one.start for one in self._open)]) - _LEAD)
+        return max(0.0, min([self._window_from, self.committed_until, *(one.start for one in self._open)]) - _LEAD)
 
     # --- utterances -------------------------------------------------------------------------------------
 
@@ -262,7 +261,7 @@ class TrackCaptioner:
         return self.language.hear(heard.language_scores, max(seconds, 0.1), whole)
 
     def _take(self, utterance: Utterance, window: Window, words: tuple[Word, ...], interval: float) -> None:
-        floor = max(self._frontier, utterance.start - _LEAD)
+        floor = max(self.committed_until, utterance.start - _LEAD)
         fresh = tuple(word for word in after_committed(words, tuple(self._history)) if word.end > floor)
         fresh = without_loops(monotone(fresh, floor, window.end))
         if utterance.end is not None and window.end >= utterance.end:
@@ -286,8 +285,8 @@ class TrackCaptioner:
     def _remember(self, words: Sequence[Word]) -> None:
         self._history.extend(words)
         if words:
-            self._frontier = max(self._frontier, words[-1].end)
-        while self._history and self._history[0].start < self._frontier - _LONGEST:
+            self.committed_until = max(self.committed_until, words[-1].end)
+        while self._history and self._history[0].start < self.committed_until - _LONGEST:
             self._history.popleft()
 
     def _publish(self, utterance: Utterance, final: bool) -> Caption:
@@ -310,7 +309,7 @@ class TrackCaptioner:
         self._commit(utterance, tuple(word for word in utterance.tail if word.start <= end + _TRAIL))
         utterance.tail = ()
         self._open.remove(utterance)
-        self._frontier = max(self._frontier, end)
+        self.committed_until = max(self.committed_until, end)
         if utterance.words or utterance.revision:
             self._finished.append((utterance, self._publish(utterance, final=True)))
 
@@ -345,7 +344,7 @@ class TrackCaptioner:
         utterance.heard = 0.0
         utterance.language = self.language.current or utterance.language
         self._history.clear()
-        self._window_from = max(self._frontier, utterance.start)
+        self._window_from = max(self.committed_until, utterance.start)
 
     def _forget(self, not_before: float) -> None:
         """Audio before ``not_before`` is gone: utterances that lie before it are finished with what was heard."""
@@ -358,11 +357,11 @@ class TrackCaptioner:
 
     def _give_up(self, utterance: Utterance, until: float) -> None:
         known = max(utterance.heard, utterance.start)
-        gone = min(until, self._audio_until if utterance.end is None else utterance.end)
+        gone = min(until, self.audio_end if utterance.end is None else utterance.end)
         if known < gone:
             self._unheard.append((known, gone))
             utterance.heard = gone
-            self._frontier = max(self._frontier, gone)
+            self.committed_until = max(self.committed_until, gone)
 
     def _keep_leaving(self, utterance: Utterance, start: float) -> None:
         """Words of the tail that windows from ``start`` on no longer hear whole are committed as they are."""
@@ -375,7 +374,7 @@ class TrackCaptioner:
 
     def _detect_from(self, utterance: Utterance, end: float) -> float:
         """The language is looked for in what is not committed, or in a little more where that is short."""
-        undecided = min(max(self._frontier, end - _RECENT), end - _LEAST_LOOK)
+        undecided = min(max(self.committed_until, end - _RECENT), end - _LEAST_LOOK)
         return max(utterance.start - _LEAD, undecided)
 
     # --- windows ----------------------------------------------------------------------------------------
@@ -393,8 +392,8 @@ class TrackCaptioner:
         if end - start <= self.settings.window:
             return start
         target = end - self.settings.keep
-        starts = [word.start for word in self._history if start < word.start <= max(target, self._frontier)]
+        starts = [word.start for word in self._history if start < word.start <= max(target, self.committed_until)]
         if starts:
             return max(min(starts, key=lambda moment: abs(moment - target)) - 0.05, 0.0)
-        unheard = max(opening, self._frontier, utterance.heard - self.settings.window)
+        unheard = max(opening, self.committed_until, utterance.heard - self.settings.window)
         return max(min(target, unheard), 0.0)

@@ -151,8 +151,11 @@ class MeetingCaptioner:
         self._collect(line)
 
     def audio_lost(self, track: TrackId, start: float, end: float, reason: str) -> None:
-        """Sound that will never be recognised: marked in the transcript."""
-        self._gaps.append(Gap(track, self._lines[track].participant, start, end, reason))
+        """Sound that will never be recognised: marked in the transcript, but for what another session heard of it."""
+        line = self._lines[track]
+        start = max(start, line.captioner.committed_until)
+        if start < end:
+            self._gaps.append(Gap(track, line.participant, start, end, reason))
 
     def quiet_until(self, at: float) -> None:
         """Meeting time is ``at``: tracks where nobody speaks have been silent until then."""
@@ -288,7 +291,7 @@ class MeetingCaptioner:
         for utterance, final in line.captioner.finished_utterances():
             line.record.finished(utterance.start, final)
         for start, end in line.captioner.unheard():
-            self.audio_lost(line.captioner.track, start, end, "not recognised")
+            self._gaps.append(Gap(line.captioner.track, line.participant, start, end, "not recognised"))
         if line.closed and not line.captioner.busy:
             line.record.quiet(float("inf"))
 
@@ -312,4 +315,4 @@ def _unsettled_from(line: _Line) -> float:
         return float("inf")
     if line.captioner.busy or not line.recorded:
         return line.needed_from
-    return max(line.captioner.audio_end, line.captioner.needed_from)
+    return max(line.captioner.audio_end, line.captioner.committed_until)

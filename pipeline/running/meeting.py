@@ -363,9 +363,9 @@ class RunningMeeting:
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(_BEAT)
-            needed = await self.session.settled()
+            settled = await self.session.settled()
             if await self._keeping.flush():
-                self._needed = needed
+                self._needed = {track: _further(self._needed.get(track, 0.0), at) for track, at in settled.items()}
             if self._keeping.failing is not self._told_not_kept:
                 self._told_not_kept = self._keeping.failing
                 self._telling.notice("not_kept" if self._told_not_kept else "kept")
@@ -393,3 +393,8 @@ class RunningMeeting:
         if self._watch.tells_loss(gap.track, self.now()):
             named = self._telling.named(gap.participant.id)
             self._telling.notice("sound_lost", **named, at=seconds(gap.start), end=seconds(gap.end))
+
+
+def _further(before: float, now: float) -> float:
+    """What was needed no longer is gone; but a track that had ended may have begun anew."""
+    return now if before == float("inf") else max(before, now)

@@ -141,7 +141,9 @@ class AudioInbox:
             self._content, self._reported = self._bus.content, {}
         for track, before in needed.items():
             self._let_go(track, before)
-        said: dict[str, float] = {**needed} | {f"@{gateway}": until for gateway, until in self.heard.items()}
+        gone = {track: at for track, at in self._before.items() if at < float("inf")}  # whoever was before said so
+        reached = {track: max(at, gone.get(track, at)) for track, at in needed.items()}
+        said: dict[str, float] = {**reached} | {f"@{gateway}": until for gateway, until in self.heard.items()}
         changed = {name: at for name, at in said.items() if self._reported.get(name) != at}
         oldest = min(self._waiting_names(), default=(self._taken[0], self._taken[1] + 1))
         useless = [name for name in self._useless if name > oldest]

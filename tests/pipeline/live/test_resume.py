@@ -277,6 +277,13 @@ def test_speech_of_which_the_sound_is_gone_is_a_marked_gap_from_the_last_committ
     assert [(gap.start, gap.end) for gap in core.gaps_to_mark()] == [(10.9, 14.0)]
 
 
+def test_a_loss_that_reaches_back_into_what_was_heard_is_marked_from_the_last_committed_word_on() -> None:
+    core = going_on(opened=caption(2, "we may", 10.0, final=False))
+    core.audio_lost(ANNE.id, 9.0, 14.0, "lost on the way")
+    core.audio_lost(ANNE.id, 9.0, 10.5, "lost on the way")
+    assert [(gap.start, gap.end) for gap in core.gaps_to_mark()] == [(10.9, 14.0)]
+
+
 def test_a_final_without_record_text_is_recognised_again_once_its_sound_is_here() -> None:
     core = going_on(caption(1, "one two", 1.0), unrecorded=[caption(1, "one two", 1.0)])
     core.quiet_until(60.0)
