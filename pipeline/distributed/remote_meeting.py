@@ -279,12 +279,10 @@ class RemoteMeeting:
         self._wishes.append(wish)
 
     async def look(self) -> None:
-        """Does what others wish, ends the speech of tracks that say nothing, and lets go once the meeting is over."""
+        """Does what others wish, and ends the speech of tracks that say nothing."""
         while self._wishes and not self._gone:
             await self._grant(cast(dict[str, Any], self._wishes.popleft()))
-        if self.over:
-            await self._let_go()
-        elif self._voices is not None and self._outlet is not None:
+        if self._voices is not None and self._outlet is not None and not self.over:
             await self._voices.look(self.now())
             if self.tracks:
                 self._outlet.heard(self.now())
@@ -344,19 +342,15 @@ class RemoteMeeting:
     # --- how it ends ------------------------------------------------------------------------------------------
 
     async def close(self) -> None:
-        """This process has to do with it no more; the meeting goes on. What was heard is on its way."""
+        """This process has to do with it no more, whether it is over or goes on: tracks and readers end, what was heard
+        is on its way, and what is to be kept is. Again, it does nothing."""
         self._gone = True
-        await self._let_go()
         self._forget_return()
         for stop in self._stops:
             await stop()
-        await self.feed.stop()
-
-    async def _let_go(self) -> None:
-        """Tracks and readers end, with what waits written and the sound kept; again, it does nothing."""
         if self._voices is not None:
             await self._voices.close()
-        self.feed.close()
+        await self.feed.stop()
         outlet, self._outlet = self._outlet, None
         keeper, self._keeper = self._keeper, None
         try:

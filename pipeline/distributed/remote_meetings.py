@@ -41,6 +41,7 @@ class RemoteMeetings:
     _at_hand: dict[MeetingId, RemoteMeeting] = field(default_factory=dict)
     _locks: "WeakValueDictionary[MeetingId, asyncio.Lock]" = field(default_factory=WeakValueDictionary)
     _looking: "asyncio.Task[None] | None" = None
+    _closing: "set[asyncio.Task[None]]" = field(default_factory=set)
     _new: asyncio.Event = field(default_factory=asyncio.Event)
     _away: bool = False
     _closed: bool = False
@@ -135,8 +136,11 @@ class RemoteMeetings:
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait([self._looking])
-        closing, self._at_hand = [*self._at_hand.values()], {}
-        await asyncio.gather(*(meeting.close() for meeting in closing), return_exceptions=True)
+        for meeting in self._at_hand.values():
+            self._let_go(meeting)
+        self._at_hand.clear()
+        if self._closing:
+            await asyncio.wait(self._closing)
 
     # --- mirrors ----------------------------------------------------------------------------------------------
 
@@ -177,10 +181,21 @@ class RemoteMeetings:
         now = asyncio.get_running_loop().time()
         if meeting.wanted and not meeting.over:
             meeting.used_at = now
-        if (meeting.over and not meeting.tracks) or now - meeting.used_at > _UNUSED:
+        if meeting.over or now - meeting.used_at > _UNUSED:
             if self._at_hand.get(name) is meeting:
                 del self._at_hand[name]
-            await meeting.close()
+            self._let_go(meeting)
+
+    def _let_go(self, meeting: RemoteMeeting) -> None:
+        """Beside the others, since what waits is to be written first."""
+        closing = asyncio.create_task(meeting.close())
+        self._closing.add(closing)
+        closing.add_done_callback(self._let_gone)
+
+    def _let_gone(self, closing: "asyncio.Task[None]") -> None:
+        self._closing.discard(closing)
+        if not closing.cancelled() and (failure := closing.exception()) is not None:
+            _log.error("meeting.unclosed", exc_info=failure)
 
     async def _attempt(self, looking: Awaitable[None], meeting: MeetingId | None = None) -> None:
         """Whatever befalls one meeting stays with it; Redis may be away for a while."""

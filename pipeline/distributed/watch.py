@@ -16,7 +16,7 @@ _log = logging.getLogger("greffier.meetings")
 
 _OFFER_EVERY = 3.0
 _WAITING_AFTER = 3.0
-_WANT_EVERY = 1.0
+_WANT_EVERY = 2.0
 _TELL_ONCE_IN = 60.0
 _AT_ONCE = 50
 """Offers that are sent together: each takes a thread for a moment."""

@@ -17,6 +17,7 @@ from pipeline.distributed.watch import Watch
 from pipeline.domain import Meeting, MeetingId
 from pipeline.errors import InvalidInput
 from pipeline.export.event import Event
+from pipeline.ports import AudioKeeper
 from pipeline.store.sql import SqlStore
 
 MEETING = MeetingId("council")
@@ -49,16 +50,26 @@ class Process:
 
 @dataclass(slots=True)
 class Owner:
-    """Holds the lease of a meeting and publishes what a test says; ``wishes`` is what it was asked to do."""
+    """Holds the lease of a meeting and publishes what a test says; ``wishes`` is what it was asked to do.
+
+    ``taking`` are tasks of a test that end with it.
+    """
 
     bus: RedisBus
     leases: RedisLeases
     feed: PublishedFeed
     wishes: list[dict[str, object]] = field(default_factory=list)
+    taking: "list[asyncio.Task[None]]" = field(default_factory=list)
 
     async def say(self, event: Event, key: str | None = None) -> None:
         self.feed.publish({"meeting": MEETING, "sent_at": 0.0} | event, key)
         await self.feed.flush()
+
+    async def stop(self) -> None:
+        for task in self.taking:
+            task.cancel()
+        await asyncio.gather(*self.taking, return_exceptions=True)
+        await self.feed.close_pump()
 
     async def leave(self) -> None:
         await self.leases.release(meeting_lease_key(MEETING))
@@ -72,10 +83,14 @@ class Stage:
     store: SqlStore
     stack: AsyncExitStack
 
-    async def process(self, name: str) -> Process:
+    async def create(self, meeting: MeetingId, *, keep_audio: bool = False) -> None:
+        bus = await self._bus("test-1")
+        await self.store.create_meeting(Meeting(meeting, "Council", bus.wall(), ("fr",), (), keep_audio))
+
+    async def process(self, name: str, new_keeper: Callable[[MeetingId], AudioKeeper] | None = None) -> Process:
         bus = await self._bus(name)
         offered = Offered()
-        shared = Shared(bus, self.store, LevelDetector, check_languages)
+        shared = Shared(bus, self.store, LevelDetector, check_languages, new_keeper)
         meetings = RemoteMeetings(shared, Watch(bus, offered, f"{name}/1"))
         self.stack.push_async_callback(meetings.close)
         await meetings.start()
@@ -87,7 +102,7 @@ class Stage:
         leases = RedisLeases(bus, "worker-1/1")
         assert await leases.acquire(meeting_lease_key(MEETING), 600.0)
         owner = Owner(bus, leases, await PublishedFeed.open(bus, MEETING, leases.holder, 1))
-        self.stack.push_async_callback(owner.feed.close_pump)
+        self.stack.push_async_callback(owner.stop)
         self.stack.push_async_callback(await Control.follow(bus, MEETING, owner.wishes.append))
         return owner
 
@@ -103,8 +118,7 @@ async def stage(url: str, folder: Path) -> AsyncIterator[Stage]:
         store = await asyncio.to_thread(SqlStore.open, f"sqlite:///{folder / 'greffier.db'}")
         stack.push_async_callback(store.close)
         one = Stage(url, store, stack)
-        bus = await one._bus("test-1")
-        await store.create_meeting(Meeting(MEETING, "Council", bus.wall(), ("fr",), (), False))
+        await one.create(MEETING)
         yield one
 
 
