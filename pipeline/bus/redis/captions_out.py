@@ -17,7 +17,7 @@ from pipeline.domain import MeetingId
 from pipeline.errors import Superseded
 from pipeline.export.event import Event, Reading
 
-_STREAM_LENGTH = 2000
+_STREAM_LENGTH = 500
 _WAITING = 2000
 _AT_ONCE = 500
 _LOOK_AGAIN = 0.25
