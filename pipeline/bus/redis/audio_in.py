@@ -139,23 +139,24 @@ class AudioInbox:
         """
         if self._content != self._bus.content:
             self._content, self._reported = self._bus.content, {}
-        for track, before in needed.items():
-            self._let_go(track, before)
-        gone = {track: at for track, at in self._before.items() if at < float("inf")}  # whoever was before said so
-        reached = {track: max(at, gone.get(track, at)) for track, at in needed.items()}
+        for track, at in needed.items():
+            self._let_go(track, at)
+        before = {track: at for track, at in self._before.items() if at < float("inf")}  # whoever was before said so
+        reached = {track: max(at, before.get(track, at)) for track, at in needed.items()}
         said: dict[str, float] = {**reached} | {f"@{gateway}": until for gateway, until in self.heard.items()}
         changed = {name: at for name, at in said.items() if self._reported.get(name) != at}
         oldest = min(self._waiting_names(), default=(self._taken[0], self._taken[1] + 1))
-        useless = [name for name in self._useless if name > oldest]
-        self._useless = useless if len(useless) < _USELESS else []
+        looked_at, useless = len(self._useless), [name for name in self._useless if name > oldest]
+        gone = useless if len(useless) >= _USELESS else []
         arguments: list[Word] = [self._holder, _text(oldest), keys.SECONDS_KEPT, len(changed)]
         for name, at in changed.items():
             arguments += (name, repr(float(at)))
-        arguments += [] if self._useless else map(_text, useless)
+        arguments += map(_text, gone)
         names = [self._lease, self._progress, self._tracks_key, self._audio]
         if not await self._bus.run(REPORT, names, arguments):
             return False
         self._reported |= changed
+        self._useless[:looked_at] = [] if gone else useless
         return True
 
     async def lose(self, track: TrackId, at_end: float) -> None:
