@@ -11,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
-from api.parsing import parse_host, parse_languages
+from api.parsing import parse_host, parse_languages, parse_speakers
 from api.settings import PolicyName, Settings, read_settings
 from api.variables import HOST, PORT, SPOKEN, VARIABLES
-from pipeline.domain import Scope
+from pipeline.domain import Scope, SpeakerCount
 from pipeline.errors import (
     BusFailed,
     GreffierError,
@@ -48,6 +48,7 @@ Live captions, transcripts and minutes for meetings.
   greffier demo                                   caption the sample meeting in this terminal
   greffier caption anne.wav bob.ogg               caption recordings as the live tracks of one meeting
   greffier transcribe meeting.mp4 --format vtt    transcribe a recording to files
+  greffier diarize meeting.mp4 --rttm who.rttm    who spoke when in a recording
   greffier doctor                                 what this machine lacks, and how to get it
 """
 
@@ -106,6 +107,7 @@ def parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_caption(commands)
     _add_transcribe(commands)
+    _add_diarize(commands)
     _add_doctor(commands)
     _add_serve(commands)
     _add_shared(commands)
@@ -152,7 +154,25 @@ def _add_transcribe(commands: Commands) -> None:
     command.add_argument("--out", type=Path, metavar="FOLDER", help="where files go (default: beside the recording)")
     command.add_argument("--beam", type=int, default=5, choices=range(1, 11), metavar="N", help="beam size (default 5)")
     command.add_argument("--glossary", type=Path, metavar="WORDS.txt", help="terms that may be said, one a line")
+    command.add_argument("--diarize", action="store_true", help="name the voices of a recording that mixes several")
+    _add_speakers(command)
     command.set_defaults(run=_transcribe)
+
+
+def _add_diarize(commands: Commands) -> None:
+    command = _new(commands, "diarize", "write who spoke when in a recording")
+    command.add_argument("file", type=Path, metavar="FILE", help="a recording in any usual format")
+    command.add_argument(
+        "--rttm", type=Path, required=True, metavar="OUT", help="the file to write, - for the terminal"
+    )
+    _add_speakers(command)
+    command.set_defaults(run=_diarize)
+
+
+def _add_speakers(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--speakers", type=_speakers, default=SpeakerCount(), metavar="N|MIN-MAX", help="how many voices there are"
+    )
 
 
 def _add_doctor(commands: Commands) -> None:
@@ -225,6 +245,12 @@ def _transcribe(arguments: argparse.Namespace, settings: Settings) -> int:
     from api.transcribe import transcribe
 
     return transcribe(arguments, settings)
+
+
+def _diarize(arguments: argparse.Namespace, settings: Settings) -> int:
+    from api.diarize import diarize
+
+    return diarize(arguments, settings)
 
 
 def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -304,6 +330,13 @@ def _port(text: str) -> int:
     if not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} must be {PORT.allowed}")
     return int(text)
+
+
+def _speakers(text: str) -> SpeakerCount:
+    try:
+        return parse_speakers(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a number of voices, such as 3, or 2-4") from None
 
 
 def _languages(text: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from api.variables import COMPUTE_TYPES
+from pipeline.domain import SpeakerCount
 
 Value = TypeVar("Value")
 
@@ -184,3 +185,13 @@ def within(number: Number, least: Number, most: Number) -> Number:
     if not least <= number <= most:  # false for nan too
         raise ValueError(number)
     return number
+
+
+def parse_speakers(text: str) -> SpeakerCount:
+    """``3``, or ``2-4``. Raises ``ValueError``."""
+    bounds = re.fullmatch(r"([1-9]\d?)(?:-([1-9]\d?))?", text)
+    if bounds is None or (bounds[2] and int(bounds[2]) < int(bounds[1])):
+        raise ValueError(text)
+    if bounds[2] is None:
+        return SpeakerCount(exactly=int(bounds[1]))
+    return SpeakerCount(least=int(bounds[1]), most=int(bounds[2]))

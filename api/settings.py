@@ -109,6 +109,7 @@ class Settings:
 
     cache: Path
     model: str = "whisper-base"
+    diarization: str = variables.DIARIZATION.default
     device: Device = Device.AUTO
     compute_type: str | None = None
     languages: tuple[str, ...] = ("fr", "en")
@@ -148,6 +149,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         cache=_folder(environ, variables.CACHE, "XDG_CACHE_HOME", ".cache"),
         model=environ.get(variables.MODEL.name, "").strip() or variables.MODEL.default,
+        diarization=environ.get(variables.DIARIZATION.name, "").strip() or variables.DIARIZATION.default,
         device=_read(environ, variables.DEVICE, Device),
         compute_type=_read(environ, variables.COMPUTE_TYPE, or_auto(parse_compute_type)),
         languages=_read(environ, variables.SPOKEN, parse_languages),

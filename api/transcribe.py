@@ -4,22 +4,37 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from api.caption import read_glossary
 from api.detecting import speech_detectors
+from api.diarizing import open_diarizer
 from api.output import fetch_progress, progress, writing, written
 from api.replay import unrepeated
 from api.settings import Settings
 from api.wiring import calibrated_engine, check_languages
 from media_gateway.files import Recording, track_of
+from media_gateway.recording import read_recording
 from models.faster_whisper import WhisperEngine
-from pipeline.domain import MeetingId, Samples, Segment, SegmentId, Track, Transcript, Window
+from pipeline.domain import (
+    MeetingId,
+    Participant,
+    ParticipantId,
+    Samples,
+    Segment,
+    SegmentId,
+    Track,
+    Transcript,
+    VoiceSpan,
+    Window,
+)
 from pipeline.errors import InvalidInput, UnreadableMedia
 from pipeline.export.formats import FORMATS
 from pipeline.offline import Piece, recognize, said, speech_of, windows_of
 from pipeline.ports import SpeechDetector
+from pipeline.record.attribution import by_voice
 from pipeline.store.spool import AudioSpool, SpoolSettings
 
 _ROUND = 16
@@ -37,10 +52,14 @@ def transcribe(arguments: argparse.Namespace, settings: Settings) -> int:
     engine, batch = calibrated_engine(settings, fetch_progress, record_beam=arguments.beam)
     check_languages(engine, languages)
     detectors = speech_detectors()
+    diarizer = open_diarizer(settings, fetch_progress) if arguments.diarize else None
     code = 0
     for path, place in zip(arguments.files, places, strict=True):
         try:
             transcript = transcript_of(path, engine, batch, detectors, languages, glossary)
+            if diarizer is not None:
+                found = diarizer.diarize(read_recording(path), arguments.speakers)
+                transcript = with_voices(transcript, found.exclusive)
         except UnreadableMedia as error:
             print(f"greffier: {error}", file=sys.stderr)
             code = 1
@@ -88,6 +107,29 @@ def transcript_of(
         memory.close()
     progress(path.name, 1.0)
     return _transcript(track, path.name, heard)
+
+
+def with_voices(transcript: Transcript, exclusive: Sequence[VoiceSpan]) -> Transcript:
+    """``transcript`` of one recording with a participant for each voice, where it holds several."""
+    if len({span.voice for span in exclusive}) < 2:
+        return transcript
+    segments: list[Segment] = []
+    for segment in transcript.segments:
+        for voice, words in by_voice(segment.record, exclusive):
+            identity = SegmentId(f"{segment.track}#{len(segments) + 1}")
+            participant = _voice(segment.participant, voice)
+            start, end = words[0].start, words[-1].end
+            piece = replace(segment, id=identity, participant=participant, start=start, end=end, record=words)
+            segments.append(piece)
+    people = dict.fromkeys(segment.participant for segment in segments)
+    return replace(transcript, segments=tuple(segments), participants=tuple(people))
+
+
+def _voice(participant: Participant, voice: int | None) -> Participant:
+    """Words of no voice keep the name of the recording alone: unknown rather than guessed."""
+    if voice is None:
+        return participant
+    return Participant(ParticipantId(f"{participant.id}#{voice}"), f"{participant.name} (voix {voice})")
 
 
 def batches(

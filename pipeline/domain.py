@@ -298,6 +298,43 @@ class Transcript:
     cut: bool = False
 
 
+# --- who spoke when ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceSpan:
+    """A time in which one voice speaks; voices of a recording are numbered from 1."""
+
+    voice: int
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerCount:
+    """What is known of how many voices there are: ``exactly``, or bounds; None is not known."""
+
+    exactly: int | None = None
+    least: int | None = None
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Diarization:
+    """Who spoke when. ``exclusive`` has one voice at a time, for words; ``spans`` overlap where people do.
+
+    ``centroids`` of shape (voices, dimension) say what each voice sounds like, in the order of their numbers.
+    """
+
+    spans: tuple[VoiceSpan, ...] = ()
+    exclusive: tuple[VoiceSpan, ...] = ()
+    centroids: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+
+    @property
+    def voices(self) -> tuple[int, ...]:
+        return tuple(sorted({span.voice for span in self.spans}))
+
+
 # --- recordings ---------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,190 @@
+"""Who spoke when in a whole recording, by pyannote.audio (Bredin, "pyannote.audio 2.1 speaker diarization", 2023).
+
+Out of the box: segmentation-3.0 with CAM++ embeddings and agglomerative clustering; where a folder of
+``speaker-diarization-community-1`` is given, that pipeline whole. pyannote.audio and torch are loaded by this module
+alone, and only by whoever diarizes. What pyannote would tell its makers of its use is off before it is used.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pyannote.audio import Model, Pipeline
+from pyannote.audio.core.plda import PLDA
+from pyannote.audio.pipelines import SpeakerDiarization
+from pyannote.audio.pipelines.clustering import AgglomerativeClustering
+from pyannote.audio.telemetry import set_telemetry_metrics
+from torch import Tensor
+from torch.nn import functional
+
+from models.campplus import BINS, DIMENSION, CamPlusPlus
+from models.filterbank import filterbank
+from pipeline.domain import SAMPLE_RATE, Diarization, Samples, SpeakerCount, VoiceSpan
+from pipeline.errors import ModelUnavailable
+
+set_telemetry_metrics(False)
+
+_CLUSTERING = {"method": "centroid", "threshold": 0.65, "min_cluster_size": 12}
+"""Measured on pyannote's packaged sample and on AMI (docs/benchmarks.md)."""
+_MOST_CLUSTERED = 5000
+"""Embeddings: clustering takes memory with their square. The rest goes to the nearest centroid."""
+_SHORTEST = SAMPLE_RATE // 2
+_BATCH = 12
+_UNKNOWN = SpeakerCount()
+
+
+class VoiceEmbedding(Model):
+    """CAM++ as pyannote.audio calls an embedding: (batch, 1, samples) and (batch, frames) to (batch, 192)."""
+
+    dimension = DIMENSION
+
+    def __init__(self, network: CamPlusPlus) -> None:
+        super().__init__(sample_rate=SAMPLE_RATE, num_channels=1)
+        self.network = network
+
+    def forward(self, waveforms: Tensor, weights: Tensor | None = None, **_: Any) -> Tensor:
+        """Each row of ``weights`` says where in its waveform the voice is alone. Raises ``ValueError`` under 0.5 s."""
+        if waveforms.shape[-1] < _SHORTEST:
+            raise ValueError("a voice needs half a second of sound")
+        different, places = _without_repeats(waveforms[:, 0])
+        frames = self.network.frames(filterbank(different, BINS))[places]
+        if weights is None:
+            spread = torch.ones(len(frames), frames.shape[-1], device=frames.device)
+        else:
+            spread = functional.interpolate(weights.unsqueeze(1), size=frames.shape[-1], mode="nearest")[:, 0]
+        return self.network.pooled(frames, spread)
+
+
+def _without_repeats(waveforms: Tensor) -> tuple[Tensor, list[int]]:
+    """The rows that differ from the one before, and which of them each row is: voices of a window come together."""
+    kept, places = [waveforms[0]], [0]
+    for before, row in pairwise(waveforms):
+        if not torch.equal(before, row):
+            kept.append(row)
+        places.append(len(kept) - 1)
+    return torch.stack(kept), places
+
+
+class _BoundedClustering(AgglomerativeClustering):
+    """Clusters at most ``_MOST_CLUSTERED`` embeddings, evenly drawn over the recording."""
+
+    def filter_embeddings(self, *given: Any, **named: Any) -> tuple[Any, Any, Any]:
+        embeddings, windows, voices = super().filter_embeddings(*given, **named)
+        if len(embeddings) > _MOST_CLUSTERED:
+            drawn = np.linspace(0, len(embeddings) - 1, _MOST_CLUSTERED).astype(int)
+            return embeddings[drawn], windows[drawn], voices[drawn]
+        return embeddings, windows, voices
+
+
+@dataclass(frozen=True, slots=True)
+class PyannoteDiarizer:
+    """A ``Diarizer``; one at a time uses it."""
+
+    pipeline: Any
+
+    @classmethod
+    def of_parts(cls, segmentation: Path, embedding: Path, device: str = "cpu") -> "PyannoteDiarizer":
+        """From the folders of ``pyannote-segmentation-3.0`` and ``campplus``. Raises ``ModelUnavailable``."""
+        with _quiet():
+            try:
+                state = torch.load(embedding / "campplus_cn_en_common.pt", map_location="cpu", weights_only=True)
+                finding = Model.from_pretrained(segmentation / "pytorch_model.bin")
+                if finding is None:
+                    raise ModelUnavailable(f"{segmentation} holds no segmentation model")
+                pipeline = SpeakerDiarization(
+                    segmentation=finding,
+                    segmentation_batch_size=_BATCH,
+                    embedding=VoiceEmbedding(CamPlusPlus.load(state)),
+                    embedding_batch_size=_BATCH,
+                    embedding_exclude_overlap=True,
+                    plda=PLDA.__new__(PLDA),  # asked for, and used by another clustering only
+                    clustering="AgglomerativeClustering",
+                )
+            except (OSError, RuntimeError, KeyError) as error:
+                raise ModelUnavailable(f"the models of diarization cannot be loaded: {error}") from error
+            pipeline.clustering = _BoundedClustering(metric="cosine")
+            pipeline.instantiate({"segmentation": {"min_duration_off": 0.0}, "clustering": _CLUSTERING})
+            return cls(pipeline.to(torch.device(device)))
+
+    @classmethod
+    def of_folder(cls, folder: Path, device: str = "cpu") -> "PyannoteDiarizer":
+        """From a folder of ``speaker-diarization-community-1``. Raises ``ModelUnavailable``."""
+        with _quiet():
+            try:
+                pipeline = Pipeline.from_pretrained(folder)
+            except Exception as error:  # whatever its loaders raise, the folder is not what it must be
+                raise ModelUnavailable(f"{folder} holds no diarization pipeline: {error}") from error
+            if pipeline is None:
+                raise ModelUnavailable(f"{folder} holds no diarization pipeline")
+            return cls(pipeline.to(torch.device(device)))
+
+    def diarize(
+        self, samples: Samples, speakers: SpeakerCount = _UNKNOWN, progress: Callable[[float], None] | None = None
+    ) -> Diarization:
+        """``samples`` of shape (n,) at 16 kHz; ``progress`` is told the part that is done, up to 1."""
+        if len(samples) < _SHORTEST:
+            return Diarization()
+        waveform = torch.from_numpy(samples.astype(np.float32) / 32768.0).unsqueeze(0)
+        sound = {"waveform": waveform, "sample_rate": SAMPLE_RATE, "uri": "recording"}
+        with _quiet():
+            found = self.pipeline(
+                sound,
+                num_speakers=speakers.exactly,
+                min_speakers=speakers.least,
+                max_speakers=speakers.most,
+                hook=_Progress(progress or _nobody),
+            )
+        return _diarization(found)
+
+
+def _nobody(_: float) -> None:
+    pass
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What pyannote tells of its steps as one number; embedding takes three quarters of the time."""
+
+    tell: Callable[[float], None]
+
+    def __call__(
+        self, step: str, _: object, *, total: int | None = None, completed: int | None = None, **more: object
+    ) -> None:
+        if total and completed is not None:
+            done = completed / total
+            if step == "segmentation":
+                self.tell(0.2 * done)
+            elif step == "embeddings":
+                self.tell(0.2 + 0.75 * done)
+        elif step == "discrete_diarization":
+            self.tell(1.0)
+
+
+def _diarization(found: Any) -> Diarization:
+    """Voices are numbered from 1 in the order in which they are first heard."""
+    labels = found.speaker_diarization.labels()
+    first = {label: found.speaker_diarization.label_timeline(label)[0].start for label in labels}
+    numbers = {label: number for number, label in enumerate(sorted(labels, key=lambda one: (first[one], one)), 1)}
+    centroids: NDArray[np.float32] = np.zeros((len(labels), DIMENSION), np.float32)
+    known = found.speaker_embeddings
+    if known is not None and len(known) == len(labels) and len(labels):
+        centroids = np.stack([known[labels.index(label)] for label in numbers]).astype(np.float32)
+    return Diarization(
+        _spans(found.speaker_diarization, numbers), _spans(found.exclusive_speaker_diarization, numbers), centroids
+    )
+
+
+def _spans(annotation: Any, numbers: dict[str, int]) -> tuple[VoiceSpan, ...]:
+    tracks = annotation.itertracks(yield_label=True)
+    return tuple(VoiceSpan(numbers[label], float(part.start), float(part.end)) for part, _, label in tracks)
+
+
+def _quiet() -> Any:
+    """pyannote.audio warns of decoders that are not asked for, and torch of statistics over one frame."""
+    return warnings.catch_warnings(action="ignore")
