@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -121,7 +121,8 @@ class PublishedFeed:
             if len(self._unkeyed) > UNKEYED:
                 self._gone.append(self._unkeyed.popleft())
         if len(self._waiting) > _WAITING:
-            self._take_whole()
+            self._whole = True
+            self._waiting.clear()
         self._wake()
         return number
 
@@ -145,7 +146,7 @@ class PublishedFeed:
 
     async def republish(self) -> None:
         """The whole history again, with its numbers: Redis has been emptied, and ``holder`` has its lease again."""
-        self._take_whole()
+        self._whole = True
         await self.flush()
 
     async def close_pump(self) -> None:
@@ -163,21 +164,13 @@ class PublishedFeed:
         if self._done or self.superseded.is_set() or not self._more:
             return ()
         whole, self._whole = self._whole, False
-        events: Iterable[tuple[int, str, str]] = islice(self._waiting, _AT_ONCE)
-        if whole:
-            self._waiting.clear()
-            events = [(one.sequence, field_of(one.sequence, key), one.text) for key, one in self._feed.kept()]
-        events = list(events)
-        seconds = keys.SECONDS_KEPT if time.monotonic() >= self._renew_at else 0
-        self._flight = _Flight(whole, events[-1][0] if events else self._written, len(self._gone), bool(seconds))
-        arguments: list[Word] = [
-            self._holder,
-            self._bus.content,
-            self._first,
-            int(whole or self._begins),
-            self._written,
-        ]
-        arguments += [_STREAM_LENGTH, seconds, len(self._gone), *(field_of(number, None) for number in self._gone)]
+        events = self._all() if whole else list(islice(self._waiting, _AT_ONCE))
+        anew = whole or self._begins
+        renewed = anew or time.monotonic() >= self._renew_at
+        self._flight = _Flight(whole, events[-1][0] if events else self._written, len(self._gone), renewed)
+        arguments: list[Word] = [self._holder, self._bus.content, self._first, int(anew), self._written]
+        arguments += [_STREAM_LENGTH, keys.SECONDS_KEPT if renewed else 0, len(self._gone)]
+        arguments += [field_of(number, None) for number in self._gone]
         for event in events:
             arguments += event
         return [("EVALSHA", PUBLISH.sha, 3, *self._keys, *arguments)]
@@ -217,14 +210,14 @@ class PublishedFeed:
     async def _returned(self) -> None:
         """Redis was restarted or emptied: it may have forgotten."""
         if self._content != self._bus.content:
-            self._content = self._bus.content
-            self._take_whole()
+            self._content, self._whole = self._bus.content, True
             self._wake()
 
-    def _take_whole(self) -> None:
-        """What waits is in the history."""
-        self._whole = True
-        self._waiting.clear()
+    def _all(self) -> list[tuple[int, str, str]]:
+        """The history, and what waits, where newer events of its keys have followed it already."""
+        events = {one.sequence: (one.sequence, field_of(one.sequence, key), one.text) for key, one in self._feed.kept()}
+        events |= {event[0]: event for event in self._waiting}
+        return [events[number] for number in sorted(events)]
 
     @property
     def _more(self) -> bool:

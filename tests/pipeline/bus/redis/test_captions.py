@@ -330,12 +330,16 @@ async def test_over_a_restart_nothing_is_lost_and_numbers_go_on(server: str, req
         await asyncio.to_thread(redis.kill)
         for number in range(50, 100):
             say(feed, f"a#{number}", f" {number}", final=True)
-        say(feed, "a#0", " changed")
+        for number in range(100, 110):
+            say(feed, "a#0", f" changed {number}")
         await asyncio.to_thread(redis.start)
         await RedisLeases(bus, OURS).acquire(LEASE, 60.0)
-        await until(lambda: mirror.newest == 101)
+        await until(lambda: mirror.newest == 110)
+        await feed.flush()
         assert mirror.history() == feed.history()
         assert not feed.superseded.is_set()
+        assert in_stream(redis)[-60:] == list(range(51, 111))
+        assert in_stream(redis)[0] == (1 if redis.keeps else 2)
         late = await MirroredFeed.open(api, M)
         assert late.history() == feed.history()
         for each in (late, mirror):
