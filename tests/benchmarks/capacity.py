@@ -73,7 +73,8 @@ UNITS = (
         for part, called in _PARTS
         for what, says in _COSTS
     ),
-    Unit("redis_memory", "Redis: kB for a silent participant", _CROWD, "memory_held_kb_per_silent"),
+    Unit("redis_mb_talker", "Redis: MB for somebody who talks", _CROWD, "memory_held_mb_per_talker"),
+    Unit("redis_mb_silent", "Redis: MB for a silent participant", _CROWD, "memory_held_kb_per_silent", over=1000),
 )
 
 
@@ -95,15 +96,12 @@ def needs(given: Assumptions, unit: Mapping[str, float]) -> list[Need]:
     present = given.agents * given.present
     meetings = present / given.people
     talkers, microphones = meetings * given.talkers, meetings * given.microphones
-    silent = present - talkers
+    silent = max(present - talkers, 0.0)
 
     def cores(part: str) -> float:
-        return (
-            talkers * unit[f"{part}_talker"]
-            + max(silent, 0) * unit[f"{part}_silent"]
-            + meetings * unit[f"{part}_meeting"]
-        )
+        return talkers * unit[f"{part}_talker"] + silent * unit[f"{part}_silent"] + meetings * unit[f"{part}_meeting"]
 
+    memory = talkers * unit["redis_mb_talker"] + silent * unit["redis_mb_silent"]
     gateway = cores("gateway") + microphones * unit["microphone"]
     found = [
         Need("participants at the busiest moment", present, "agents x present"),
@@ -124,7 +122,7 @@ def needs(given: Assumptions, unit: Mapping[str, float]) -> list[Need]:
         found.append(Need(f"machines of {says}", _units(used / given.machine_cores, given), "cores / machine_cores"))
     found += [
         Need("Redis shards", _units(cores("redis"), given), "one core each: Redis does one command at a time"),
-        Need("GB of memory in Redis", present * unit["redis_memory"] / 1e6, "participants x kB"),
+        Need("GB of memory in Redis, all shards", memory / 1e3 / given.load, "talkers, silent"),
         Need("cores of PostgreSQL", cores("postgresql") / given.load, by),
     ]
     return found

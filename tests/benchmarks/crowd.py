@@ -4,7 +4,7 @@
 sound to a gateway and one for captions to an API; who is silent sends nothing. One process of each role, a real
 Redis and PostgreSQL, and a scripted recogniser share this machine with the two processes that play the people
 (``python -m tests.benchmarks.crowd publish|read``). Costs are differences between stages: nobody, one silent
-participant a meeting, all of them, and some who talk.
+participant a meeting, all of them, and ``TALKERS`` who talk, each in a meeting of its own.
 """
 
 import asyncio
@@ -27,13 +27,14 @@ from models.scripted import Cost
 from pipeline.domain import SAMPLE_RATE, Meeting, MeetingId, ParticipantId
 from pipeline.store.sql import SqlStore
 from tests.benchmarks.failover import speech
+from tests.benchmarks.latency import percentile
 from tests.benchmarks.scale import scripted_fleet
 from tests.faults.fleet import Fleet
 from tests.postgresql_server import PostgreSql
 from tests.redis_server import RedisServer
 
 MEETINGS, PEOPLE = 1000, 10
-TALKERS = (10, 20)
+TALKERS = 20
 COST = Cost(0.01, 0.005)
 """As quick as a GPU."""
 SECONDS = 20.0
@@ -59,11 +60,11 @@ class Socket(asyncio.Protocol):
         self._first = first.encode()
         self._buffer = bytearray()
         self._upgraded = False
+        self.captions: list[bytes] | None = None
+        """Those that came, where somebody wants them."""
         self.transport: asyncio.Transport | None = None
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.closed = False
-        self.messages = 0
-        self.bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
@@ -89,8 +90,8 @@ class Socket(asyncio.Protocol):
             if code == 0x9:
                 self.send(payload, 0xA)
             elif code in {0x0, 0x1, 0x2}:
-                self.messages += 1
-                self.bytes += len(payload)
+                if self.captions is not None and b'"caption"' in payload[:40]:
+                    self.captions.append(payload)
                 if not self.ready.done():
                     self.ready.set_result(None)
 
@@ -140,13 +141,15 @@ class Crowd:
             made: Callable[[], Socket] = lambda: Socket(self.host, way, hello if self.publishes else "")  # noqa: E731
             _, socket = await asyncio.get_running_loop().create_connection(made, self.host, self.port)
             self.sockets[place, person] = socket
+            if not self.publishes and person == 0:
+                socket.captions = []
             async with asyncio.timeout(60):
                 await socket.ready
 
-    async def talk(self, first: int, last: int) -> None:
-        """The first participant of each of these meetings talks from now on."""
+    async def talk(self, meetings: int) -> None:
+        """The first participant of so many meetings talks from now on."""
         said = speech(120.0).sound
-        for place in range(first, last):
+        for place in range(meetings):
             turn = round(place * 3.7 * SAMPLE_RATE) % len(said)
             self.talking.append(asyncio.create_task(self._talk(self.sockets[place, 0], said, turn)))
 
@@ -161,12 +164,20 @@ class Crowd:
             await asyncio.sleep(max(0.0, begun + sent - time.monotonic()))
 
     def told(self) -> dict[str, float]:
-        alive = [socket for socket in self.sockets.values() if not socket.closed]
+        delays = [delay for socket in self.sockets.values() for delay in _commit_delays(socket.captions or ())]
         return {
-            "alive": len(alive),
-            "messages": sum(socket.messages for socket in alive),
-            "bytes": sum(socket.bytes for socket in alive),
+            "alive": sum(not socket.closed for socket in self.sockets.values()),
+            "commit_p50": percentile(delays, 50),
+            "commit_p95": percentile(delays, 95),
         }
+
+
+def _commit_delays(captions: Sequence[bytes]) -> Iterator[float]:
+    """Of each word, when its worker committed it, by the time of the meeting."""
+    known: dict[str, int] = {}
+    for event in map(json.loads, captions):
+        yield from (event["sent_at"] - word["end"] for word in event["words"][known.get(event["utterance"], 0) :])
+        known[event["utterance"]] = len(event["words"])
 
 
 def meeting_named(place: int) -> MeetingId:
@@ -181,7 +192,7 @@ async def play(crowd: Crowd) -> None:
         if "connect" in order:
             await crowd.connect(order["connect"], range(*order["people"]))
         elif "talk" in order:
-            await crowd.talk(*order["talk"])
+            await crowd.talk(order["talk"])
         print(json.dumps(crowd.told()), flush=True)
 
 
@@ -267,7 +278,7 @@ ROLES = ("gateway", "api", "worker", "redis", "postgresql")
 
 
 def measure(
-    meetings: int = MEETINGS, people: int = PEOPLE, talkers: Sequence[int] = TALKERS, seconds: float = SECONDS
+    meetings: int = MEETINGS, people: int = PEOPLE, talkers: int = TALKERS, seconds: float = SECONDS
 ) -> tuple[str, Figures]:
     """The command and its figures: ``cores`` of each role for a meeting, for a silent participant, for a talker."""
     with scripted_fleet(1, COST, GREFFIER_EMPTY_AFTER="3600") as fleet:
@@ -282,17 +293,17 @@ def measure(
                     crowd.do(connect=meetings, people=part)
                 _say(f"{meetings * (part[1] - part[0])} came in within {time.monotonic() - begun:.0f} s")
                 stages.append(_stage(meter, seconds, f"{part[1]} in each meeting"))
-            before = 0
-            for count in talkers:
-                sound.do(talk=(before, count))
-                before = count
-                stages.append(_stage(meter, seconds, f"{count} talk"))
-            alive = sound.do()["alive"], eyes.do()["alive"]
+            sound.do(talk=talkers)
+            stages.append(_stage(meter, seconds, f"{talkers} talk"))
+            spoken, read = sound.do(), eyes.do()
     return f"python -m tests.benchmarks.crowd {meetings} {people}", {
         "meetings": meetings,
         "participants": meetings * people,
-        "publishers_alive": alive[0],
-        "readers_alive": alive[1],
+        "talkers": talkers,
+        "publishers_alive": spoken["alive"],
+        "readers_alive": read["alive"],
+        "commit_p50": read["commit_p50"],
+        "commit_p95": read["commit_p95"],
         **_costs(stages, meetings, people, talkers),
     }
 
@@ -307,22 +318,21 @@ def _stage(meter: Meter, seconds: float, says: str) -> dict[str, float]:
     return told
 
 
-def _costs(stages: Sequence[dict[str, float]], meetings: int, people: int, talkers: Sequence[int]) -> Figures:
-    nobody, one, full, *talked = stages
+def _costs(stages: Sequence[dict[str, float]], meetings: int, people: int, talkers: int) -> Figures:
+    nobody, one, full, talked = stages
     figures: Figures = {}
     silent = meetings * (people - 1)
-    first, last = (full, talked[0]) if len(talked) == 1 else (talked[0], talked[-1])
-    spoke = talkers[-1] - (0 if len(talked) == 1 else talkers[0])
     for name in (*(f"cpu_{role}" for role in ROLES), "commands", "bytes"):
         what = name.replace("cpu_", "cores_")
         each = (full[name] - one[name]) / silent if silent else 0.0
         figures[f"{what}_per_silent"] = each
         figures[f"{what}_per_meeting"] = (one[name] - nobody[name]) / meetings - each
-        figures[f"{what}_per_talker"] = (last[name] - first[name]) / spoke
-        figures[f"{what}_all"] = talked[-1][name]
+        figures[f"{what}_per_talker"] = (talked[name] - full[name]) / talkers
+        figures[f"{what}_all"] = talked[name]
     for name in (*(f"memory_{role}" for role in ROLES), "memory_held"):
         figures[f"{name}_kb_per_silent"] = (full[name] - one[name]) / silent / 1e3 if silent else 0.0
-        figures[f"{name}_mb_all"] = talked[-1][name] / 1e6
+        figures[f"{name}_mb_per_talker"] = (talked[name] - full[name]) / talkers / 1e6
+        figures[f"{name}_mb_all"] = talked[name] / 1e6
     return figures
 
 

@@ -11,6 +11,7 @@ from api.settings import read_settings
 from tests.benchmarks import (
     crowd,
     failover,
+    full_stream,
     gpu,
     livekit_load,
     livekit_room,
@@ -245,6 +246,10 @@ def failing(fault: str) -> Callable[[], list[Row]]:
     return lambda: [Row(f"failover-{fault}", *failover.measure(fault))]
 
 
+def run_full_stream() -> list[Row]:
+    return [Row("failover-full-stream", *full_stream.measure())]
+
+
 def run_scale() -> list[Row]:
     return [Row("scale", *scale.measure_workers()), Row("queue", *scale.measure_queue())]
 
@@ -296,6 +301,7 @@ SCENARIOS = (
     Scenario("glossary", 205, run_glossary),
     Scenario("overload", 240, run_overload),
     *(Scenario(f"failover-{name}", fault.seconds, failing(name)) for name, fault in failover.FAULTS.items()),
+    Scenario("failover-full-stream", 120, run_full_stream),
     Scenario("scale", 420, run_scale),
     Scenario("crowd", 420, run_crowd),
     Scenario("policy", 180, run_policy, extra=True),

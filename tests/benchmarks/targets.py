@@ -159,8 +159,12 @@ def _distributed() -> list[Target]:
         ]
         if fault in _WHOLE:
             targets.append(Target(f"{says}: WER lost", row, "wer_lost", most=0.02, unit="%"))
+    for row, says in (("failover-gateway", "a gateway killed"), ("failover-full-stream", "sound kept no longer")):
+        for figure, where in (("gap_start_off_max", "beginning"), ("gap_end_off_max", "end")):
+            targets.append(Target(f"{says}: {where} of a gap, off at most", row, figure, most=1, unit="s"))
     return [
         *targets,
+        Target("sound kept no longer: finals lost", "failover-full-stream", "finals_lost", most=0),
         Target("talkers of two workers over those of one", "scale", "times", least=1.8, unit="times"),
         Target("the queue: word committed later than in one process, median", "queue", "more_p50", most=0.05, unit="s"),
     ]
