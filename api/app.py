@@ -53,21 +53,13 @@ _ROUTES = {
 
 
 def create_app(house: House) -> FastAPI:
-    app = FastAPI(
-        title="Greffier",
-        version=version("greffier"),
-        openapi_url="/api/v1/openapi.json",
-        docs_url=None,  # its pages take their scripts from elsewhere
-        redoc_url=None,
-        lifespan=_lifespan,
-    )
+    app = _answering(house.role)
     app.state.house = house
     app.state.vitals = house_vitals(house)
     app.state.error_page = pages.error_page
     install_problems(app)
-    install_schema(app)
-    for router in _ROUTES[house.role]:
-        app.include_router(router, max_body_size=BODY_LIMIT)
+    if house.role is Role.API:  # it stands for gateways, too, which are behind the same address
+        app.openapi = _answering(Role.SERVE).openapi  # type: ignore[method-assign]
     if house.role is not Role.GATEWAY:
         app.mount("/static", StaticFiles(directory=STATIC), name="static")
     if house.settings.origins:
@@ -81,6 +73,22 @@ def create_app(house: House) -> FastAPI:
     app.add_middleware(Envelope)
     if house.traces is not None:
         app.add_middleware(house.traces.app)
+    return app
+
+
+def _answering(role: Role) -> FastAPI:
+    """What a process of that role answers, with its OpenAPI document."""
+    app = FastAPI(
+        title="Greffier",
+        version=version("greffier"),
+        openapi_url=None if role is Role.GATEWAY else "/api/v1/openapi.json",
+        docs_url=None,  # its pages take their scripts from elsewhere
+        redoc_url=None,
+        lifespan=_lifespan,
+    )
+    install_schema(app)
+    for router in _ROUTES[role]:
+        app.include_router(router, max_body_size=BODY_LIMIT)
     return app
 
 

@@ -40,7 +40,7 @@ class RemoteMeetings:
     forget: Callable[[MeetingId], Awaitable[None]] | None = None
     _at_hand: dict[MeetingId, RemoteMeeting] = field(default_factory=dict)
     _locks: "WeakValueDictionary[MeetingId, asyncio.Lock]" = field(default_factory=WeakValueDictionary)
-    _looking: "asyncio.Task[None] | None" = None
+    _looking: "list[asyncio.Task[None]]" = field(default_factory=list)
     _closing: "set[asyncio.Task[None]]" = field(default_factory=set)
     _new: asyncio.Event = field(default_factory=asyncio.Event)
     _away: bool = False
@@ -54,8 +54,8 @@ class RemoteMeetings:
         self.shared.check_languages(languages)
 
     async def start(self) -> None:
-        if self._looking is None:
-            self._looking = asyncio.create_task(self._look())
+        if not self._looking:
+            self._looking = [asyncio.create_task(work) for work in (self._look(), self._keep_watch())]
 
     def running(self, meeting: MeetingId) -> RemoteMeeting | None:
         found = self._at_hand.get(meeting)
@@ -133,9 +133,10 @@ class RemoteMeetings:
     async def close(self) -> None:
         """What was heard is on its way to the owners when this returns; again, it does nothing."""
         self._closed = True
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.wait([self._looking])
+        for task in self._looking:
+            task.cancel()
+        if self._looking:
+            await asyncio.wait(self._looking)
         for meeting in self._at_hand.values():
             self._let_go(meeting)
         self._at_hand.clear()
@@ -166,12 +167,17 @@ class RemoteMeetings:
 
     async def _look(self) -> None:
         while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            for name, meeting in tuple(self._at_hand.items()):
+                await self._attempt(self._look_at(name, meeting), name)
+
+    async def _keep_watch(self) -> None:
+        """Beside ``_look``, since it waits for Redis."""
+        while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_EVERY):
                     await self._new.wait()
             self._new.clear()
-            for name, meeting in tuple(self._at_hand.items()):
-                await self._attempt(self._look_at(name, meeting), name)
             now = asyncio.get_running_loop().time()
             wanted = [each for each in self.all() if each.wanted or now - each.used_at < _WANTED_FOR]
             await self._attempt(self.watch.look(wanted))

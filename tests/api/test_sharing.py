@@ -225,6 +225,8 @@ async def test_each_process_answers_for_its_own_part(fleet: Fleet) -> None:
         assert await of(path) == [True, False, False]
     for path in ("/whip/any", "/whip/any/session"):
         assert await of(path) == [False, True, False]
+    document = (await api.http.get("/api/v1/openapi.json")).json()  # one address, one document
+    assert {"/api/v1/meetings", "/whip/{meeting}", "/api/v1/livekit/rooms"} <= document["paths"].keys()
 
 
 @pytest.mark.parametrize("missing", [{"redis_url": None}, {"secret": None}, {"database_url": "sqlite:///x.db"}])
