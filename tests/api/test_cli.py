@@ -14,7 +14,7 @@ from tests.models.whisper_file import write_whisper_folder
 from tests.recordings import recorded, tone, write_sound
 
 HERE = Path(__file__).parents[2]
-COMMANDS = ("demo", "caption", "transcribe", "doctor")
+COMMANDS = ("demo", "caption", "transcribe", "doctor", "serve", "gateway", "worker", "api", "status", "keys")
 
 
 @pytest.fixture
@@ -156,6 +156,25 @@ class TestFiles:
             said[0] == "greffier: GREFFIER_LANGUAGE means nothing to Greffier; the nearest name is GREFFIER_LANGUAGES"
         )
         assert "does not exist" in said[1]
+
+
+@pytest.mark.parametrize("command", ["gateway", "api", "worker --queues live", "worker --queues batch"])
+def test_a_process_that_shares_meetings_says_which_settings_it_lacks(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("GREFFIER_REDIS_URL", "GREFFIER_DATABASE_URL", "GREFFIER_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(command.split()) == 64
+    said = capsys.readouterr().err
+    assert "GREFFIER_REDIS_URL" in said
+    assert "GREFFIER_DATABASE_URL" in said
+    assert ("GREFFIER_SECRET" in said) == (not command.startswith("worker"))
+
+
+def test_a_worker_works_on_one_queue(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["worker", "--queues", "live,batch"])
+    assert "--queues" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--events", "--transcript"])
