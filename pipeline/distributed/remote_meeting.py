@@ -14,7 +14,7 @@ from pipeline.bus.redis.connection import RedisBus
 from pipeline.bus.redis.control import Control
 from pipeline.bus.redis.reader import Stop
 from pipeline.domain import Meeting, MeetingId, Participant, ParticipantId, Pause, Track
-from pipeline.errors import BusFailed, GreffierError, InvalidInput
+from pipeline.errors import BusFailed, GreffierError, InvalidInput, NotFound
 from pipeline.export.event import Event, seconds
 from pipeline.ports import AudioKeeper, AudioSource, KeptMeetings, SpeechDetector
 from pipeline.running.voices import Voices
@@ -253,6 +253,17 @@ class RemoteMeeting:
         """Gives readers a notice while nobody captions the meeting; False when somebody does. Raises ``BusFailed``."""
         notice = self._event("notice") | {"code": code, "at": seconds(self.now())}
         return await tell_unowned(self._shared.bus, self._meeting.id, notice, self.feed.newest)
+
+    async def tell_waiting(self) -> None:
+        """Nobody captions it: readers are told that it waits, or that it is over, should nobody have told them."""
+        try:
+            over = (await self._shared.store.meeting(self._meeting.id)).ended_at is not None
+        except NotFound:
+            over = True
+        if over:
+            await self.tell_ended()
+        else:
+            await self.tell_unowned("waiting")
 
     async def tell_ended(self) -> None:
         """Readers are told that it is over; whoever captions it is told to end it. Raises ``BusFailed``."""

@@ -13,7 +13,7 @@ from pipeline.bus.redis.wanted import expire_meeting
 from pipeline.distributed.remote_meeting import OVER, RemoteMeeting, Shared
 from pipeline.distributed.watch import Watch
 from pipeline.domain import Meeting, MeetingId
-from pipeline.errors import BusFailed, GreffierError, InvalidInput, NotFound, Superseded
+from pipeline.errors import BusFailed, InvalidInput, NotFound, Superseded
 from pipeline.ports import KeptMeetings
 
 _log = logging.getLogger("greffier.meetings")
@@ -23,7 +23,7 @@ _WANTED_FOR = 5.0
 """Seconds for which ``of`` alone keeps a meeting wanted: whoever asked for it comes in meanwhile."""
 _UNUSED = 60.0
 """After this time without anybody a mirror is let go."""
-_ENDING = 8.0
+_ENDING, _TRIES = 8.0, 4
 _GIVING_UP = 5.0
 _STEP = 0.1
 
@@ -88,9 +88,11 @@ class RemoteMeetings:
         kept = await self.store.meeting(meeting)
         if kept.ended_at is not None:
             return
-        if await holder_of(self.shared.bus, meeting) is not None:
+        for _ in range(_TRIES):  # its owner may be another one meanwhile
+            if await holder_of(self.shared.bus, meeting) is None:
+                break
             await Control.tell(self.shared.bus, meeting, do="end")
-            if await self._happened(lambda: self._is_over(meeting), _ENDING):
+            if await self._happened(lambda: self._is_over(meeting), _ENDING / _TRIES):
                 return
         kept = await self.store.meeting(meeting)
         if kept.ended_at is None:
@@ -236,8 +238,6 @@ class RemoteMeetings:
                     await asyncio.sleep(_STEP)
         except TimeoutError:
             return False
-        except GreffierError:
-            return await happened()
         return True
 
     def _lock(self, meeting: MeetingId) -> asyncio.Lock:

@@ -77,5 +77,5 @@ class Watch:
         """Once, though many processes see it wait."""
         name = meeting.meeting.id
         if await RedisLeases(self.bus, self.holder).acquire(f"waiting/{name}", _TELL_ONCE_IN):
-            await meeting.tell_unowned("waiting")
+            await meeting.tell_waiting()
             _log.warning("meeting.waits", extra={"meeting": name})

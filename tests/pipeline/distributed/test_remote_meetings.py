@@ -145,6 +145,13 @@ async def test_a_meeting_that_nobody_captions_ends_all_the_same_with_what_was_sa
     await ending.meetings.end(MEETING)
 
 
+async def test_readers_learn_that_a_meeting_is_over_though_whoever_ended_it_could_not_tell(scene: Stage) -> None:
+    mirror = await (await scene.process("api-1")).meetings.of(MEETING)
+    await scene.store.for_meeting(MEETING).keep_end(1.0)
+    await until(lambda: mirror.over)
+    assert [reading.event["type"] for reading in mirror.feed.history()] == ["meeting"]
+
+
 async def test_its_owner_ends_a_meeting_that_is_captioned(scene: Stage) -> None:
     owner, process = await scene.owner(), await scene.process("api-1")
     ending = asyncio.create_task(process.meetings.end(MEETING))
