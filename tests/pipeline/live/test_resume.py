@@ -328,6 +328,7 @@ def test_the_language_goes_on_where_it_is_still_among_those_declared() -> None:
 
 def test_what_is_unsettled_is_what_another_session_would_have_to_hear() -> None:
     core = going_on()
+    assert core.knows(ANNE.id)
     assert core.unsettled_from() == {ANNE.id: 0.0}
     core.speech_started(ANNE.id, 5.0)
     core.audio_until(ANNE.id, 8.0)

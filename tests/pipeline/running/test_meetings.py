@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from pipeline import session as shell
-from pipeline.domain import MeetingId, Pause, SpeechEnded, TrackId
+from pipeline.domain import AudioLost, MeetingId, Pause
 from pipeline.errors import InvalidInput, NotFound, StorageFailed, StorageFull
 from pipeline.running import meeting as one
 from pipeline.running import meetings as module
@@ -324,7 +325,7 @@ async def test_a_session_that_breaks_is_replaced_and_the_meeting_says_that_it_wa
     await stage.say(anne, "before it broke")
     await until(lambda: finals(meeting))
     reader = asyncio.ensure_future(told(meeting))
-    await meeting._bus.send(SpeechEnded(TrackId("a track nobody opened"), 0.0))
+    await meeting._bus.send(AudioLost(anne.track.id, cast(Any, "a moment that is none"), 0.0))
     await reader
     assert states(meeting) == ["running"], "its readers come back"
     another = await stage.meetings.of(MEETING)
