@@ -25,7 +25,7 @@ from media_gateway.livekit.metadata_collection import Collection, MetadataSettin
 from media_gateway.livekit.worker import Acceptance, AgentWorker, Registration
 from media_gateway.sfu import Parting
 from pipeline.domain import MeetingId
-from pipeline.errors import GreffierError
+from pipeline.errors import BusFailed, GreffierError
 from pipeline.ports import Leases, LinkedRecordings, ObjectStore, RoomMeetings, SpeechDetector
 
 __all__ = ["MetadataCollector", "MetadataSettings", "RecordingLinks"]
@@ -236,10 +236,16 @@ class MetadataCollector:
         while True:
             await self._link(each)
             await asyncio.sleep(_LEASE / 3)
-            if not await self._leases.renew(lease, _LEASE):
+            if not await self._holds(lease):
                 _log.warning("metadata.lease_lost", extra={"recording": each.collection.place.recording})
                 await each.collection.stop()
                 return
+
+    async def _holds(self, lease: str) -> bool:
+        try:
+            return await self._leases.renew(lease, _LEASE) or await self._leases.acquire(lease, _LEASE)
+        except BusFailed:
+            return True  # nobody can take it while nobody can ask
 
     async def _link(self, each: _Collecting) -> None:
         """Captions may begin later than the recording, and the first meeting of them counts."""
