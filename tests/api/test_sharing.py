@@ -28,7 +28,7 @@ from tests.api.role_serving import ServedRole, role_serving, shared_settings
 from tests.api.test_whip import SDP, Chatter, page, speech
 from tests.media_gateway.sfu_script import ScriptedGateway
 from tests.recordings import heard
-from tests.redis_server import RedisServer
+from tests.redis_server import RedisServer, running_redis
 
 WAIT = 30.0
 ROOM = "/api/v1/livekit/rooms/blue/captions"
@@ -73,15 +73,18 @@ class Fleet:
         return sfu
 
 
-@pytest.fixture
-async def fleet(redis_server: RedisServer, postgresql_url: str, tmp_path: Path) -> AsyncIterator[Fleet]:
-    settings = shared_settings(tmp_path, redis_server.url, postgresql_url)
-    store = await asyncio.to_thread(SqlStore.open, postgresql_url)
+async def a_fleet(stack: AsyncExitStack, redis_url: str, database_url: str, folder: Path) -> Fleet:
+    store = await asyncio.to_thread(SqlStore.open, database_url)
     key, text = new_key("tests", {Scope.ADMIN}, 0.0)
     await store.add_key(key)
     await store.close()
+    return Fleet(shared_settings(folder, redis_url, database_url), stack, text)
+
+
+@pytest.fixture
+async def fleet(redis_server: RedisServer, postgresql_url: str, tmp_path: Path) -> AsyncIterator[Fleet]:
     async with AsyncExitStack() as stack:
-        yield Fleet(settings, stack, text)
+        yield await a_fleet(stack, redis_server.url, postgresql_url, tmp_path)
 
 
 async def until(happened: Callable[[], Awaitable[object]]) -> None:
@@ -209,6 +212,27 @@ async def test_the_room_of_a_gateway_that_died_is_taken_up_by_another(fleet: Fle
     assert asyncio.get_running_loop().time() - began < 5.0
     assert sfus[1].joined
     assert (await gateways[1].http.get(ROOM)).json()["meeting"] == begun["meeting"]
+
+
+async def test_a_room_stays_captioned_while_redis_is_away(postgresql_url: str, tmp_path: Path) -> None:
+    with running_redis() as redis:
+        async with AsyncExitStack() as stack:
+            fleet = await a_fleet(stack, redis.url, postgresql_url, tmp_path)
+            gateway = await fleet.add(Role.GATEWAY)
+            sfu = fleet.give_rooms(gateway)
+            assert (await gateway.http.post(ROOM)).status_code == 201
+            await asyncio.to_thread(redis.kill)
+            await asyncio.sleep(4.0)  # longer than the lease
+            (stands,) = gateway.house.sfus[0].rooms.all()
+            assert stands.state == "captioning"
+            await asyncio.to_thread(redis.start)
+            assert not sfu.joined[0].left
+
+            async def leased() -> bool:
+                with redis.connect() as client:
+                    return bool(await asyncio.to_thread(client.exists, "greffier:room/livekit/blue"))
+
+            await until(leased)
 
 
 async def test_each_process_answers_for_its_own_part(fleet: Fleet) -> None:

@@ -9,7 +9,7 @@ import pytest
 from pipeline.domain import Caption, Participant, ParticipantId, Pause, TrackId, UtteranceId, Word
 from pipeline.errors import InvalidInput, NotFound
 from tests.pipeline.distributed.remote import MEETING, Stage, stage, until
-from tests.redis_server import RedisServer
+from tests.redis_server import RedisServer, running_redis
 
 ANNE = Participant(ParticipantId("anne"), "Anne")
 
@@ -173,15 +173,14 @@ async def test_whoever_reads_a_deleted_meeting_is_told_that_it_ended(scene: Stag
             await process.meetings.of(MEETING)
 
 
-async def test_a_pause_that_was_asked_for_while_redis_was_away_counts_once_it_is_back(
-    scene: Stage, redis_server: RedisServer
-) -> None:
-    process = await scene.process("gateway-1")
-    meeting = await process.meetings.of(MEETING)
-    await asyncio.to_thread(redis_server.kill)
-    await scene.store.for_meeting(MEETING).keep_pause(Pause(1.0))
-    await asyncio.to_thread(redis_server.start)
-    await until(lambda: meeting.paused)
+async def test_a_pause_that_was_asked_for_while_redis_was_away_counts_once_it_is_back(tmp_path: Path) -> None:
+    with running_redis() as redis:
+        async with stage(redis.url, tmp_path) as scene:
+            meeting = await (await scene.process("gateway-1")).meetings.of(MEETING)
+            await asyncio.to_thread(redis.kill)
+            await scene.store.for_meeting(MEETING).keep_pause(Pause(1.0))
+            await asyncio.to_thread(redis.start)
+            await until(lambda: meeting.paused)
 
 
 async def test_a_track_is_named_as_the_meeting_never_had_one(scene: Stage) -> None:
