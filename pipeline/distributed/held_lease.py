@@ -25,6 +25,8 @@ class HeldLease:
     key: str
     unclaimed: Callable[[], Awaitable[bool]]
     steady: Callable[[], float]
+    away: bool = False
+    """Whether Redis could not be reached the last time."""
     _renewed_at: float = field(init=False)
     _renewing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -41,7 +43,9 @@ class HeldLease:
             try:
                 held = await self.leases.renew(self.key, SECONDS) or await self._take_again()
             except BusFailed:
+                self.away = True
                 return self.steady() - self._renewed_at < _WITHOUT
+            self.away = False
             if held:
                 self._renewed_at = self.steady()
             return held

@@ -44,7 +44,8 @@ class Outcome(Enum):
     """There was speech and no words: another worker is to try."""
     BROKEN = "broken"
     SUPERSEDED = "superseded"
-    """It is another's, or nobody can say whether it is."""
+    CUT_OFF = "cut_off"
+    """Redis was away for so long that nobody can say whose it is."""
 
     @property
     def goes_on(self) -> bool:
@@ -141,7 +142,7 @@ class OwnedMeeting:
 
     async def _hold(self) -> None:
         await self.lease.run()
-        self.leave(Outcome.SUPERSEDED)
+        self.leave(Outcome.CUT_OFF if self.lease.away else Outcome.SUPERSEDED)
 
     async def _watch_fence(self) -> None:
         """The script that writes captions, and the store, say when the meeting is another's."""
@@ -267,7 +268,7 @@ class OwnedMeeting:
                     await self.feed.flush()
         await self.feed.close_pump()
         await self.inbox.close()
-        if not outcome.goes_on and outcome is not Outcome.SUPERSEDED:
+        if outcome in {Outcome.ENDED, Outcome.DELETED}:
             await self._attempt(expire_meeting(self.bus, self.id))
         await self.lease.release()
         _log.info("meeting.left", extra={"meeting": self.id, "outcome": outcome.value})
