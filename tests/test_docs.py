@@ -120,6 +120,10 @@ def test_every_event_notice_and_scope_stands_in_the_page() -> None:
     kinds = set(re.findall(r'_event\("(\w+)"\)', told))
     codes = set(re.findall(r'notice\("(\w+)"', told)) | set(re.findall(r'return \["(\w+)"\]', told))
     codes |= set(re.findall(r'notice\("(\w+)" if .* else "(\w+)"\)', told)[0])
-    assert {"caption", "snapshot", "paused", "delayed", "not_kept"} <= kinds | codes
+    elsewhere = "".join(
+        path.read_text() for room in ("pipeline", "media_gateway") for path in (ROOT / room).rglob("*.py")
+    )
+    codes |= set(re.findall(r'\.tell(?:_unowned)?\("(\w+)"\)', elsewhere))
+    assert {"caption", "snapshot", "paused", "delayed", "not_kept", "waiting", "encrypted"} <= kinds | codes
     missing = [name for name in kinds | codes | {scope.value for scope in Scope} if f"`{name}`" not in page]
     assert not missing
