@@ -52,7 +52,8 @@ class RemoteMeeting:
         pauses: Sequence[Pause],
     ) -> None:
         self.feed = feed
-        self.used_at = asyncio.get_running_loop().time()
+        self.used_at, self.asked_at = asyncio.get_running_loop().time(), float("-inf")
+        """When somebody had to do with it last by this process, and when captions were asked for."""
         self._shared = shared
         self._meeting = meeting
         self._now = 0.0

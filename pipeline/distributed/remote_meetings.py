@@ -67,14 +67,16 @@ class RemoteMeetings:
     async def find(self, meeting: MeetingId) -> RemoteMeeting | None:
         """Raises ``NotFound``, ``BusFailed``."""
         try:
-            return await self._mirror(meeting)
+            found = await self._mirror(meeting)
         except InvalidInput:
             return None
+        found.used_at = asyncio.get_running_loop().time()
+        return found
 
     async def of(self, meeting: MeetingId) -> RemoteMeeting:
         """Raises ``BusFailed``, too."""
         found = await self._mirror(meeting)
-        found.used_at = asyncio.get_running_loop().time()
+        found.used_at = found.asked_at = asyncio.get_running_loop().time()
         self._new.set()  # offered at once
         return found
 
@@ -181,7 +183,7 @@ class RemoteMeetings:
                     await self._new.wait()
             self._new.clear()
             now = asyncio.get_running_loop().time()
-            wanted = [each for each in self.all() if each.wanted or now - each.used_at < _WANTED_FOR]
+            wanted = [each for each in self.all() if each.wanted or now - each.asked_at < _WANTED_FOR]
             await self._attempt(self.watch.look(wanted))
 
     async def _look_at(self, name: MeetingId, meeting: RemoteMeeting) -> None:

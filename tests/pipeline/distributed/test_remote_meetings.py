@@ -29,6 +29,13 @@ async def test_a_meeting_that_somebody_asks_for_is_offered_at_once_and_by_one_pr
     assert [meeting for process in processes for meeting in process.offered.meetings] == [MEETING]
 
 
+async def test_whoever_only_looks_at_a_meeting_asks_for_no_captions(scene: Stage) -> None:
+    process = await scene.process("api-1")
+    assert await process.meetings.find(MEETING) is not None
+    await asyncio.sleep(0.6)  # two looks
+    assert not process.offered.meetings
+
+
 async def test_a_meeting_that_somebody_captions_is_not_offered_until_they_are_gone(scene: Stage) -> None:
     owner = await scene.owner()
     process = await scene.process("api-1")
