@@ -180,8 +180,7 @@ class RunningMeetings:
 
     async def _mark_cut(self, meeting: MeetingId) -> None:
         self._cut.add(meeting)
-        store = self.equipment.store
-        await store.update_meeting(replace(await store.meeting(meeting), cut=True))
+        await self.equipment.store.for_meeting(meeting).keep_cut()
 
     def _lock(self, meeting: MeetingId) -> asyncio.Lock:
         """One session of a meeting starts or ends at a time; a lock lives as long as somebody holds it."""
