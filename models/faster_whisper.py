@@ -46,7 +46,7 @@ class EngineSettings:
     padding: float = 1.0
     round_to: float = 1.0
     forced: int = 8
-    most_forced: int = 24
+    most_forced: int = 40
     tokens_per_second: float = 7.0
     tokens_more: int = 10
     live_beam: int = 5

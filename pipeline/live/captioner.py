@@ -98,7 +98,7 @@ class TrackCaptioner:
         utterance = self._open[-1]
         utterance.end = max(at, utterance.start)
         self.audio_until(utterance.end)  # what did not come before the end of speech never will
-        if utterance.heard >= utterance.end + _COVERED and self._open[0] is utterance:
+        if utterance.heard >= utterance.end + _COVERED and self._open[0] is utterance and not utterance.alone:
             self._finish(utterance, utterance.end)
 
     def hypothesis(self, window: Window, heard: Hypothesis) -> None:
@@ -157,6 +157,7 @@ class TrackCaptioner:
         end = min(end, start + _LONGEST)
         if not alone:
             self._window_from = start
+        utterance.alone = alone
         self._keep_leaving(utterance, start)
         unsure = self.language.current is None or not utterance.looked
         due = end - self._looked_at >= self.settings.detect_every
@@ -264,7 +265,7 @@ class TrackCaptioner:
         floor = max(self.committed_until, utterance.start - _LEAD)
         fresh = tuple(word for word in after_committed(words, tuple(self._history)) if word.end > floor)
         fresh = without_loops(monotone(fresh, floor, window.end))
-        if utterance.end is not None and window.end >= utterance.end:
+        if utterance.end is not None and window.end >= utterance.end and not utterance.alone:
             utterance.tail = without_echo(fresh, (*self._history, *fresh[:-1]), utterance.end)
             self._finish(utterance, utterance.end)
             return

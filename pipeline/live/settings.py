@@ -26,10 +26,10 @@ class LiveSettings:
     step: float = 0.4
     first: float = 0.7
     first_look: float = 1.5
-    window: float = 10.0
-    keep: float = 7.0
-    margin: float = 0.4
-    doubt: float = 0.9
+    window: float = 14.0
+    keep: float = 10.0
+    margin: float = 0.5
+    doubt: float = 1.0
     sure: float = 0.5
     stretch: float = 1.5
     join: float = 1.5

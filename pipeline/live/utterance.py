@@ -9,7 +9,7 @@ from pipeline.live.policies import CommitPolicy
 @dataclass(slots=True, eq=False)
 class Utterance:
     """``heard`` is the end of the last window recognised for it; ``looked`` says that its language was looked at;
-    ``resumed`` that another captioner showed it first."""
+    ``alone`` that its last window left out what was said before; ``resumed`` that another captioner showed it first."""
 
     id: UtteranceId
     start: float
@@ -18,6 +18,7 @@ class Utterance:
     end: float | None = None
     heard: float = 0.0
     looked: bool = False
+    alone: bool = False
     words: list[Word] = field(default_factory=list)
     tail: tuple[Word, ...] = ()
     revision: int = 0

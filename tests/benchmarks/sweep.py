@@ -48,16 +48,16 @@ class Variant:
 def variants() -> list[Variant]:
     """The most telling first: a search that is stopped keeps what it has."""
     live = (
-        ("margin", (0.2, 0.6)),
-        ("stretch", (0.4, 0.8)),
-        ("window", (7.0, 14.0)),
-        ("doubt", (0.6, 1.2)),
+        ("margin", (0.3, 0.7)),
+        ("stretch", (0.4, 4.0)),
+        ("window", (10.0, 20.0)),
+        ("doubt", (0.7, 1.4)),
         ("step", (0.8,)),
         ("join", (0.8,)),
     )
     engine = (
         ("final_beam", (1,)),
-        ("most_forced", (12, 48)),
+        ("most_forced", (24, 64)),
         ("padding", (0.5, 2.0)),
     )
     return [

@@ -190,6 +190,29 @@ def test_a_short_utterance_that_has_ended_is_heard_with_what_was_said_before() -
     assert cut(track).start == 0.0
 
 
+@pytest.mark.parametrize("in_time", [True, False])
+def test_a_window_that_heard_a_short_utterance_alone_makes_no_final(in_time: bool) -> None:
+    """Cut off from what was said before, recognisers mishear: the final comes of a window with it."""
+    track = speaking(2.5)
+    track.speech_ended(2.0)
+    answer(track, "one two three four", 0.0)
+    track.speech_started(3.0)
+    track.audio_until(4.2)
+    alone = cut(track)
+    if in_time:
+        track.hypothesis(alone, heard("nanou", 3.6))
+        track.speech_ended(4.0)
+    else:
+        track.speech_ended(4.0)
+        track.hypothesis(alone, heard("nanou", 3.6))
+    assert [caption.final for caption in track.captions_to_send()] == [False]
+    window = cut(track)
+    assert (window.kind, window.start, len(window.prefix)) == (WindowKind.FINAL, 0.0, 4)
+    track.hypothesis(window, heard("nine", 3.6))
+    [final] = track.captions_to_send()
+    assert (final.final, [word.text for word in final.words]) == (True, [" nine"])
+
+
 def test_speech_after_a_long_pause_is_heard_alone() -> None:
     track = speaking(2.5)
     track.speech_ended(2.0)
