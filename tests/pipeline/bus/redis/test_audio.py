@@ -1,132 +1,48 @@
 """What a gateway hears reaches the owner of the meeting, the next owner too, and what did not is marked."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 
-from pipeline.bus.redis import audio_in, audio_out, keys
+from pipeline.bus.redis import audio_in, audio_out
 from pipeline.bus.redis.audio_in import AudioInbox
 from pipeline.bus.redis.audio_out import AudioOutlet
 from pipeline.bus.redis.connection import RedisBus
 from pipeline.bus.redis.leases import RedisLeases, meeting_lease_key
 from pipeline.bus.redis.people import People
 from pipeline.domain import (
-    SAMPLE_RATE,
     AudioFrame,
     AudioLost,
-    MeetingId,
     Participant,
     ParticipantId,
     SpeechEnded,
     SpeechStarted,
     Track,
     TrackClosed,
-    TrackEvent,
-    TrackId,
     TrackOpened,
 )
-from tests.pipeline.bus.redis.waiting import process, until
+from tests.pipeline.bus.redis.sounding import (
+    ANA,
+    AUDIO,
+    BEN,
+    OURS,
+    STEP,
+    THEIRS,
+    M,
+    Owner,
+    entries,
+    frames,
+    free_lease,
+    heard_frames,
+    lost,
+    opened,
+    plains,
+    send,
+    written,
+)
+from tests.pipeline.bus.redis.waiting import until
 from tests.redis_server import RedisServer
-
-M = MeetingId("m")
-AUDIO = keys.of_meeting(M, "audio")
-ANA, BEN = TrackId("ana.1"), TrackId("ben.1")
-OURS, THEIRS = "worker-1/a", "worker-2/b"
-STEP = 512 / SAMPLE_RATE
-
-
-def opened(track: TrackId = ANA, at: float = 0.0) -> TrackOpened:
-    name = track.partition(".")[0]
-    return TrackOpened(Track(track, Participant(ParticipantId(name), name.title()), ("fr", "en")), at)
-
-
-def frames(first: int, last: int, track: TrackId = ANA) -> list[AudioFrame]:
-    """The frames number ``first`` to ``last - 1``, each with its number as its samples."""
-    return [AudioFrame(track, number * STEP, np.full(512, number, np.int16)) for number in range(first, last)]
-
-
-def plain(event: TrackEvent) -> object:
-    """Something that equals another like it."""
-    return (event.track, event.start, event.samples.tolist()) if isinstance(event, AudioFrame) else event
-
-
-def plains(events: list[TrackEvent]) -> list[object]:
-    return [plain(event) for event in events]
-
-
-def heard_frames(events: list[TrackEvent], track: TrackId = ANA) -> list[int]:
-    """By their numbers."""
-    return [int(event.samples[0]) for event in events if isinstance(event, AudioFrame) and event.track == track]
-
-
-def lost(events: list[TrackEvent]) -> list[AudioLost]:
-    return [event for event in events if isinstance(event, AudioLost)]
-
-
-async def send(outlet: AudioOutlet, *events: TrackEvent) -> None:
-    for event in events:
-        await outlet.send(event)
-
-
-async def written(outlet: AudioOutlet) -> None:
-    await until(lambda: not outlet._due and not outlet._flight.taken)
-
-
-@dataclass(eq=False)
-class Owner:
-    """Takes all that comes."""
-
-    inbox: AudioInbox
-    got: list[TrackEvent] = field(default_factory=list)
-    taking: "asyncio.Task[None] | None" = None
-
-    @classmethod
-    async def of(cls, bus: RedisBus, holder: str = OURS) -> "Owner":
-        assert await RedisLeases(bus, holder).acquire(meeting_lease_key(M), 60.0)
-        owner = cls(await AudioInbox.open(bus, M, holder))
-        owner.taking = asyncio.create_task(owner._take())
-        return owner
-
-    async def _take(self) -> None:
-        async for event in self.inbox.receive():
-            self.got.append(event)
-
-    async def has(self, true: "Callable[[list[TrackEvent]], object] | int") -> None:
-        await until(lambda: len(self.got) >= true if isinstance(true, int) else true(self.got))
-
-    async def leave(self) -> None:
-        """Cancelled, as a worker that has been followed."""
-        assert self.taking is not None
-        self.taking.cancel()
-        await asyncio.wait([self.taking])
-        await self.inbox.close()
-
-
-def free_lease(server: RedisServer) -> None:
-    with server.connect() as client:
-        client.delete(keys.of_meeting(M, "lease"))
-
-
-def entries(server: RedisServer) -> int:
-    with server.connect() as client:
-        return int(client.xlen(AUDIO))
-
-
-@pytest.fixture
-async def outlet(gateway: RedisBus) -> AsyncIterator[AudioOutlet]:
-    sending = AudioOutlet(gateway, M)
-    yield sending
-    await sending.close()
-
-
-@pytest.fixture
-async def owner(worker: RedisBus) -> AsyncIterator[Owner]:
-    receiving = await Owner.of(worker)
-    yield receiving
-    await receiving.leave()
 
 
 async def test_every_event_comes_as_it_was_sent(outlet: AudioOutlet, owner: Owner) -> None:
@@ -457,101 +373,3 @@ async def test_a_meeting_that_nobody_captions_fills_nothing_by_being_heard(
         outlet.heard(float(now))
         await until(lambda: outlet._heard is None and outlet._flight.heard is None)
     assert entries(redis_server) < 15
-
-
-# --- Redis in trouble -----------------------------------------------------------------------------------------------
-
-
-async def talk(outlet: AudioOutlet, first: int, last: int) -> None:
-    """Faster than people do."""
-    for frame in frames(first, last):
-        await outlet.send(frame)
-        await asyncio.sleep(0.005)
-
-
-@pytest.mark.parametrize("server", ["own_redis", "keeping_redis"])
-async def test_over_a_restart_every_frame_comes_once(server: str, request: pytest.FixtureRequest) -> None:
-    redis: RedisServer = request.getfixturevalue(server)
-    async with process(redis, "worker-1") as bus, process(redis, "gateway-1") as gateway:
-        owner, outlet = await Owner.of(bus), AudioOutlet(gateway, M)
-        outlet.set_person(Participant(ParticipantId("ana"), "Ana"))
-        await send(outlet, opened(), SpeechStarted(ANA, 0.0))
-        talking = asyncio.create_task(talk(outlet, 0, 600))
-        await owner.has(100)
-        await owner.inbox.report({ANA: 50 * STEP})
-        await asyncio.to_thread(redis.restart)
-        await talking
-        await owner.has(602)
-        assert heard_frames(owner.got) == list(range(600))
-        assert not lost(owner.got)
-        await until(owner.inbox.tracks)
-        await until(lambda: People.load(bus, M))
-        await written(outlet)
-        assert entries(redis) < 620, "no frame is there twice"
-        await RedisLeases(bus, OURS).acquire(meeting_lease_key(M), 60.0)
-        await owner.inbox.report({ANA: 550 * STEP})
-        await until(lambda: len(outlet._tracks[ANA].kept) == 50)
-        await owner.leave()
-        await outlet.close()
-
-
-async def test_an_owner_that_comes_after_redis_was_emptied_hears_what_is_kept(own_redis: RedisServer) -> None:
-    async with process(own_redis, "worker-1") as bus, process(own_redis, "gateway-1") as gateway:
-        outlet = AudioOutlet(gateway, M)
-        await send(outlet, opened(), SpeechStarted(ANA, 0.0), *frames(0, 300), opened(BEN))
-        await written(outlet)
-        await asyncio.to_thread(own_redis.empty)
-        await until(lambda: entries(own_redis) == 303)
-        await talk(outlet, 300, 400)
-        owner = await Owner.of(bus)
-        await owner.has(403)
-        assert heard_frames(owner.got) == list(range(400))
-        assert not lost(owner.got)
-        assert set(await owner.inbox.tracks()) == {ANA, BEN}
-        await owner.leave()
-        await outlet.close()
-
-
-async def test_a_redis_that_says_nothing_for_5_seconds_costs_no_frame(own_redis: RedisServer) -> None:
-    async with process(own_redis, "worker-1") as bus, process(own_redis, "gateway-1") as gateway:
-        owner, outlet = await Owner.of(bus), AudioOutlet(gateway, M)
-        await send(outlet, opened(), SpeechStarted(ANA, 0.0), *frames(0, 20))
-        await owner.has(22)
-        own_redis.pause()
-        talking = asyncio.create_task(talk(outlet, 20, 900))
-        await asyncio.sleep(5.0)
-        own_redis.resume()
-        await talking
-        await owner.has(902)
-        assert heard_frames(owner.got) == list(range(900))
-        assert not lost(owner.got)
-        await owner.leave()
-        await outlet.close()
-
-
-async def test_a_redis_without_room_costs_no_frame_that_is_kept(own_redis: RedisServer) -> None:
-    async with process(own_redis, "worker-1") as bus, process(own_redis, "gateway-1") as gateway:
-        owner, outlet = await Owner.of(bus), AudioOutlet(gateway, M)
-        await send(outlet, opened(), SpeechStarted(ANA, 0.0), *frames(0, 20))
-        await owner.has(22)
-        with own_redis.connect() as client:
-            client.config_set("maxmemory", "1mb")
-            await send(outlet, *frames(20, 40))
-            await asyncio.sleep(0.5)
-            assert len(owner.got) == 22
-            client.config_set("maxmemory", "0")
-        await send(outlet, *frames(40, 60))
-        await owner.has(62)
-        assert heard_frames(owner.got) == list(range(60))
-        await owner.leave()
-        await outlet.close()
-
-
-async def test_an_outlet_that_closes_while_redis_is_away_gives_up_in_time(own_redis: RedisServer) -> None:
-    async with process(own_redis, "gateway-1") as gateway:
-        outlet = AudioOutlet(gateway, M)
-        await asyncio.to_thread(own_redis.kill)
-        await send(outlet, opened())
-        async with asyncio.timeout(5.0):
-            await outlet.close()
-        await asyncio.to_thread(own_redis.start)
