@@ -163,6 +163,12 @@ class Crowd:
             sent += _STEP
             await asyncio.sleep(max(0.0, begun + sent - time.monotonic()))
 
+    def forget(self) -> None:
+        """Delays are those of captions that come from now on."""
+        for socket in self.sockets.values():
+            if socket.captions is not None:
+                socket.captions.clear()
+
     def told(self) -> dict[str, float]:
         delays = [delay for socket in self.sockets.values() for delay in _commit_delays(socket.captions or ())]
         return {
@@ -176,7 +182,8 @@ def _commit_delays(captions: Sequence[bytes]) -> Iterator[float]:
     """Of each word, when its worker committed it, by the time of the meeting."""
     known: dict[str, int] = {}
     for event in map(json.loads, captions):
-        yield from (event["sent_at"] - word["end"] for word in event["words"][known.get(event["utterance"], 0) :])
+        before = known.get(event["utterance"], len(event["words"]) if event["revision"] > 1 else 0)
+        yield from (event["sent_at"] - word["end"] for word in event["words"][before:])
         known[event["utterance"]] = len(event["words"])
 
 
@@ -193,6 +200,8 @@ async def play(crowd: Crowd) -> None:
             await crowd.connect(order["connect"], range(*order["people"]))
         elif "talk" in order:
             await crowd.talk(order["talk"])
+        elif "forget" in order:
+            crowd.forget()
         print(json.dumps(crowd.told()), flush=True)
 
 
@@ -294,6 +303,8 @@ def measure(
                 _say(f"{meetings * (part[1] - part[0])} came in within {time.monotonic() - begun:.0f} s")
                 stages.append(_stage(meter, seconds, f"{part[1]} in each meeting"))
             sound.do(talk=talkers)
+            time.sleep(_SETTLE)
+            eyes.do(forget=True)
             stages.append(_stage(meter, seconds, f"{talkers} talk"))
             spoken, read = sound.do(), eyes.do()
     return f"python -m tests.benchmarks.crowd {meetings} {people}", {

@@ -33,8 +33,8 @@ COST = Cost(batch=0.2, window=0.1)
 """Of a model that hears 6.7 windows a second, in batches of 4: as slow as is needed to be full before two cores are."""
 QUICK = Cost(batch=0.04, window=0.02)
 """Of a model that is far from full with ``QUEUE_TALKERS``."""
-SECONDS, SETTLED = 30.0, 10.0
-STEPS = (6, 8, 10, 12, 14, 16, 18, 20, 22, 24)
+SECONDS, SETTLED = 25.0, 10.0
+STEPS = (6, 9, 12, 15, 18, 21)
 QUEUE_TALKERS, QUEUE_SECONDS = 4, 60.0
 _BETWEEN = 3.7
 _ANY = 10_000

@@ -302,8 +302,8 @@ SCENARIOS = (
     Scenario("overload", 240, run_overload),
     *(Scenario(f"failover-{name}", fault.seconds, failing(name)) for name, fault in failover.FAULTS.items()),
     Scenario("failover-full-stream", 120, run_full_stream),
-    Scenario("scale", 420, run_scale),
-    Scenario("crowd", 420, run_crowd),
+    Scenario("scale", 400, run_scale),
+    Scenario("crowd", 360, run_crowd),
     Scenario("policy", 180, run_policy, extra=True),
     Scenario("gpu", 500, run_gpu, extra=True),
 )
