@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
@@ -22,6 +23,7 @@ _WAITING = 2000
 _AT_ONCE = 500
 _LOOK_AGAIN = 0.25
 _RENEW_EVERY = 3600.0
+_REPUBLISH_WITHIN = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +147,14 @@ class PublishedFeed:
             await changed.wait()
 
     async def republish(self) -> None:
-        """The whole history again, with its numbers: Redis has been emptied, and ``holder`` has its lease again."""
+        """The whole history again, with its numbers: Redis has been emptied, and ``holder`` has its lease again.
+
+        Waits for it for 5 s: whoever is told of Redis's return must not hold up the others.
+        """
         self._whole = True
-        await self.flush()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_REPUBLISH_WITHIN):
+                await self.flush()
 
     async def close_pump(self) -> None:
         """Nothing more is written."""
