@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import whisper_layout
-from models.guards import Guards, before_pile, doubted, loops, plain
+from models.guards import Guards, before_pile, doubted, loops, numbers_alone
 from models.log_mel import Features, LogMel
 from models.whisper_tokens import WhisperTokens, timed_words
 from pipeline.domain import SAMPLE_RATE, Hypothesis, Samples, Window, WindowKind, Word
@@ -245,9 +245,8 @@ class WhisperEngine:
         guards = self.settings.guards
         words = before_pile(row.words, guards.pile)
         text = "".join(word.text for word in words)
-        least = min((word.confidence for word in words if plain(word.text)), default=0.0)
         looped = row.no_speech > guards.no_speech and loops("".join(word.text for word in row.words))
-        if looped or doubted(text, row.no_speech, row.log_probability, guards, least):
+        if looped or doubted(text, row.no_speech, row.log_probability, guards, numbers_alone(words)):
             words = ()
         return Hypothesis(words, row.language, row.scores, cut=len(words) < len(row.words))
 

@@ -12,16 +12,16 @@ from pipeline.domain import Word
 class Guards:
     """Thresholds, after Whisper's own (Radford et al. 2022, section 4.5: 0.6, -1, 2.4); beam search is surer of itself.
 
-    ``no_speech`` and ``log_probability`` cut a window when both doubt it and a word of it is under ``sure``: digits
-    said one by one are doubted, but each is surer than the least sure word of what noise makes up (0.43 at most).
-    ``no_speech`` alone cuts a loop, and the mean log-probability alone under ``hopeless``, where one word alone
-    ("Bonjour !") does not come. ``compression`` is text bytes over deflated bytes. ``pile`` seconds is the least time
-    three consecutive words take: a path that piles words on one frame has lost the audio.
+    ``no_speech`` and ``log_probability`` cut a window when both doubt it, unless it holds numbers alone, each as sure
+    as ``sure_number``: digits said one by one are unlikely text, and noise seldom says any. ``no_speech`` alone cuts a
+    loop, and the mean log-probability alone under ``hopeless``, where one word alone ("Bonjour !") does not come.
+    ``compression`` is text bytes over deflated bytes. ``pile`` seconds is the least time three consecutive words take:
+    a path that piles words on one frame has lost the audio.
     """
 
     no_speech: float = 0.5
     log_probability: float = -0.9
-    sure: float = 0.45
+    sure_number: float = 0.45
     hopeless: float = -1.7
     compression: float = 2.4
     pile: float = 0.16
@@ -76,9 +76,10 @@ def plain(text: str) -> str:
     return " ".join(re.sub(r"[^\w]+", " ", text.casefold().translate(_ACCENTS)).split())
 
 
-def doubted(text: str, no_speech: float, log_probability: float, guards: Guards, least: float = 0.0) -> bool:
-    """Whether a whole window's text, with ``least`` as the confidence of its least sure word, is to be cut."""
-    if no_speech > guards.no_speech and log_probability < guards.log_probability and least < guards.sure:
+def doubted(text: str, no_speech: float, log_probability: float, guards: Guards, numbers: float = 0.0) -> bool:
+    """Whether a whole window's text is to be cut; ``numbers`` is the confidence of its least sure number, where it
+    holds nothing else."""
+    if no_speech > guards.no_speech and log_probability < guards.log_probability and numbers < guards.sure_number:
         return True
     if log_probability < guards.hopeless:
         return True
@@ -86,6 +87,13 @@ def doubted(text: str, no_speech: float, log_probability: float, guards: Guards,
         return True
     unsure = no_speech > guards.phrase_no_speech or log_probability < guards.phrase_log_probability
     return unsure and plain(text) in SILENCE_PHRASES
+
+
+def numbers_alone(words: Sequence[Word]) -> float:
+    """The confidence of the least sure of ``words``, where all of them hold a digit; else 0."""
+    if not all(any(character.isdigit() for character in word.text) for word in words):
+        return 0.0
+    return min((word.confidence for word in words), default=0.0)
 
 
 def loops(text: str) -> bool:

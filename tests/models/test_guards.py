@@ -1,8 +1,10 @@
 """What a recogniser makes up is cut; what was said survives."""
 
+from dataclasses import replace
+
 import pytest
 
-from models.guards import SILENCE_PHRASES, Guards, before_pile, compression_ratio, doubted, loops, plain
+from models.guards import SILENCE_PHRASES, Guards, before_pile, compression_ratio, doubted, loops, numbers_alone, plain
 from pipeline.domain import Word
 
 GUARDS = Guards()
@@ -34,9 +36,13 @@ def test_what_both_scores_doubt_is_cut() -> None:
     assert not doubted(" Le vent se lève.", 0.1, -1.1, GUARDS)
 
 
-def test_digits_that_both_scores_doubt_survive_when_every_word_is_sure() -> None:
-    assert not doubted(" 1,0001 90210 01803", 0.93, -0.91, GUARDS, least=0.477)  # en_vosk_digits
-    assert doubted(" Nanou Chuanou", 0.55, -1.15, GUARDS, least=0.342)
+def test_numbers_that_both_scores_doubt_survive_when_each_is_sure() -> None:
+    said = [replace(word, confidence=0.48) for word in spoken("1,0001", "90210", "01803")]
+    scores = 0.93, -0.91  # en_vosk_digits
+    assert not doubted(" 1,0001 90210 01803", *scores, GUARDS, numbers_alone(said))
+    assert doubted(" 1,0001 90210 01803", *scores, GUARDS, numbers_alone([*said, replace(said[0], confidence=0.3)]))
+    assert numbers_alone([*said, *(replace(word, confidence=0.9) for word in spoken("C'est"))]) == 0.0
+    assert numbers_alone([]) == 0.0
 
 
 def test_what_is_hopeless_is_cut_whatever_the_other_score_says() -> None:
