@@ -8,10 +8,12 @@ per process. Whoever made ``Offers`` closes it. A message holds a meeting's id a
 import asyncio
 from collections.abc import Awaitable, Callable
 from enum import Enum
+from typing import cast
 
 import dramatiq
 import redis
 from dramatiq.brokers.redis import RedisBroker
+from dramatiq.common import dq_name
 from dramatiq.errors import Retry
 from redis.backoff import NoBackoff
 from redis.retry import Retry as Again
@@ -100,7 +102,7 @@ class Offers:
         worker, self._worker = self._worker, None
         if worker is not None:
             try:
-                await asyncio.to_thread(worker.stop, _STOP)
+                await asyncio.to_thread(self._stop, worker)
             except redis.RedisError:
                 return  # what was fetched is offered again by whoever wants captions
 
@@ -108,6 +110,14 @@ class Offers:
         await self.pause()
         if isinstance(self._broker, RedisBroker):
             await asyncio.to_thread(self._broker.client.close)
+
+    def _stop(self, worker: dramatiq.Worker) -> None:
+        """dramatiq leaves what it has fetched and not looked at to the worker that finds it in a minute."""
+        worker.stop(_STOP)
+        if isinstance(self._broker, RedisBroker):
+            for queue in (QUEUE, dq_name(QUEUE)):
+                fetched = f"{self._broker.namespace}:__acks__.{self._broker.broker_id}.{queue}"
+                self._broker.do_requeue(queue, *cast(set[bytes], self._broker.client.smembers(fetched)))
 
     def _look_into(self, meeting: str) -> None:
         """In a thread of dramatiq's."""

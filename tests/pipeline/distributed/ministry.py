@@ -286,6 +286,24 @@ async def reading(meeting: RemoteMeeting) -> AsyncIterator[Reader]:
         await asyncio.gather(running, return_exceptions=True)
 
 
+def in_order(reader: Reader) -> bool:
+    """Every number is there once but for those that another event of their key replaced before they were read."""
+    numbers = [int(str(event["sequence"])) for event in reader.events]
+    return numbers == sorted(set(numbers))
+
+
+def never_changed(reader: Reader) -> bool:
+    """Committed words of an utterance only grow, under growing revisions, and nothing comes after its final."""
+    newest: dict[object, tuple[int, bool, list[str]]] = {}
+    for event in reader.captions():
+        words = [word["text"] for word in event["words"]]  # type: ignore[attr-defined]
+        revision, final, before = newest.get(event["utterance"], (0, False, []))
+        if final or int(str(event["revision"])) <= revision or words[: len(before)] != before:
+            return False
+        newest[event["utterance"]] = (int(str(event["revision"])), bool(event["final"]), words)
+    return True
+
+
 async def until(holds: Callable[[], object], within: float = WAIT) -> None:
     async with asyncio.timeout(within):
         while not holds():  # noqa: ASYNC110 - what is waited for tells nobody

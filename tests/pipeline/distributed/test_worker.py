@@ -17,10 +17,11 @@ from tests.pipeline.distributed.ministry import (
     BERT,
     COUNCIL,
     Ministry,
-    Reader,
     Worker,
     eventually,
+    in_order,
     ministry,
+    never_changed,
     reading,
     until,
 )
@@ -31,24 +32,6 @@ from tests.redis_server import RedisServer
 async def house(redis_server: RedisServer, postgresql_url: str) -> AsyncIterator[Ministry]:
     async with ministry(redis_server.url, postgresql_url) as one:
         yield one
-
-
-def in_order(reader: Reader) -> bool:
-    """Every number is there once but for those that another event of their key replaced before they were read."""
-    numbers = [int(str(event["sequence"])) for event in reader.events]
-    return numbers == sorted(set(numbers))
-
-
-def never_changed(reader: Reader) -> bool:
-    """Committed words of an utterance only grow, under growing revisions, and nothing comes after its final."""
-    newest: dict[object, tuple[int, bool, list[str]]] = {}
-    for event in reader.captions():
-        words = [word["text"] for word in event["words"]]  # type: ignore[attr-defined]
-        revision, final, before = newest.get(event["utterance"], (0, False, []))
-        if final or int(str(event["revision"])) <= revision or words[: len(before)] != before:
-            return False
-        newest[event["utterance"]] = (int(str(event["revision"])), bool(event["final"]), words)
-    return True
 
 
 def owner(*workers: Worker, meeting: MeetingId = COUNCIL) -> Worker:

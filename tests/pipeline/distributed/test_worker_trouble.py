@@ -16,6 +16,7 @@ from tests.pipeline.distributed.ministry import (
     Ministry,
     eventually,
     ministry,
+    never_changed,
     reading,
     until,
 )
@@ -45,14 +46,15 @@ async def test_a_redis_emptied_in_mid_sentence_costs_no_word(house: Ministry, re
         talker = await gateway.talker()
         await talker.begin(40)
         await until(lambda: len(reader.committed()) > 8)
-        owned = one.owned()
+        other = await house.worker("worker-2")
         await asyncio.to_thread(redis_server.empty)
         await until(lambda: reader.finals() == words(1, 40))
         newcomer = await house.gateway("gateway-2")
         async with reading(await newcomer.meeting()) as late:
             await until(lambda: late.finals() == words(1, 40))
     assert await house.finals() == words(1, 40)
-    assert one.owned() in {owned, None} or one.live.failovers  # kept, or taken over as by anybody
+    assert (one.live.superseded, other.live.failovers) == (0, 0), "only its owner knows what readers saw"
+    assert never_changed(reader)
     assert await gaps_of(house) == []
 
 
@@ -70,6 +72,25 @@ async def test_a_redis_that_says_nothing_for_a_while_costs_no_word_and_nobody_ta
         await until(lambda: reader.finals() == words(1, 60))
     assert await house.finals() == words(1, 60)
     assert one.live.meetings_held == 1
+    assert await gaps_of(house) == []
+
+
+async def test_a_worker_that_was_without_redis_for_long_leaves_the_meeting_to_whoever_comes_first(
+    house: Ministry, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.distributed.held_lease._WITHOUT", 1.0)
+    one, gateway = await house.worker("worker-1"), await house.gateway()
+    async with reading(await gateway.meeting()) as reader:
+        talker = await gateway.talker()
+        await talker.begin(60)
+        await until(lambda: len(reader.committed()) > 8)
+        redis_server.pause()
+        await until(lambda: one.owned() is None)
+        redis_server.resume()
+        await until(lambda: reader.finals() == words(1, 60))
+    assert await house.finals() == words(1, 60)
+    assert one.live.failovers == 1
+    assert never_changed(reader)
     assert await gaps_of(house) == []
 
 
