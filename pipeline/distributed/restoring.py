@@ -74,12 +74,6 @@ def _shown_in(events: Iterable[Event]) -> list[Caption]:
     return [_caption(event) for event in events if event["type"] == "caption" and not event["final"]]
 
 
-def untold(finals: Iterable[Caption], history: Iterable[Reading]) -> list[Caption]:
-    """The ``finals`` that readers have not seen as such: kept, and not told before their worker was killed."""
-    told = {reading.event["utterance"] for reading in history if reading.event.get("final")}
-    return [final for final in finals if final.utterance not in told]
-
-
 def _unfinished(captions: Iterable[Caption], closed: set[UtteranceId]) -> tuple[dict[TrackId, Caption], list[Caption]]:
     """The newest utterance of each track that has no final, and those before it, each as it was last."""
     newest: dict[UtteranceId, Caption] = {}

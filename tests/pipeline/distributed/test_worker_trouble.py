@@ -64,13 +64,13 @@ async def test_a_redis_that_says_nothing_for_a_while_costs_no_word_and_nobody_ta
     one, gateway = await house.worker("worker-1"), await house.gateway()
     async with reading(await gateway.meeting()) as reader:
         talker = await gateway.talker()
-        await talker.begin(60)
+        await talker.begin(45)
         await until(lambda: len(reader.committed()) > 8)
         redis_server.pause()
         await asyncio.sleep(4.0)
         redis_server.resume()
-        await until(lambda: reader.finals() == words(1, 60))
-    assert await house.finals() == words(1, 60)
+        await until(lambda: reader.finals() == words(1, 45))
+    assert await house.finals() == words(1, 45)
     assert one.live.meetings_held == 1
     assert await gaps_of(house) == []
 
@@ -82,13 +82,13 @@ async def test_a_worker_that_was_without_redis_for_long_leaves_the_meeting_to_wh
     one, gateway = await house.worker("worker-1"), await house.gateway()
     async with reading(await gateway.meeting()) as reader:
         talker = await gateway.talker()
-        await talker.begin(60)
+        await talker.begin(45)
         await until(lambda: len(reader.committed()) > 8)
         redis_server.pause()
         await until(lambda: one.owned() is None)
         redis_server.resume()
-        await until(lambda: reader.finals() == words(1, 60))
-    assert await house.finals() == words(1, 60)
+        await until(lambda: reader.finals() == words(1, 45))
+    assert await house.finals() == words(1, 45)
     assert one.live.failovers == 1
     assert never_changed(reader)
     assert await gaps_of(house) == []
@@ -201,7 +201,7 @@ async def test_a_meeting_without_words_anywhere_does_not_jump_about(
     for each in workers:
         each.engine.deaf = True
     talker = await gateway.talker()
-    await talker.begin(60)
+    await talker.begin(45)
     await until(lambda: sum(each.live.moved for each in workers) == 1)
     await asyncio.sleep(5.0)
     assert sum(each.live.moved for each in workers) == 1
