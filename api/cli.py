@@ -49,6 +49,7 @@ Live captions, transcripts and minutes for meetings.
   greffier caption anne.wav bob.ogg               caption recordings as the live tracks of one meeting
   greffier transcribe meeting.mp4 --format vtt    transcribe a recording to files
   greffier diarize meeting.mp4 --rttm who.rttm    who spoke when in a recording
+  greffier score reference.rttm who.rttm          how wrong that is, or a transcript
   greffier doctor                                 what this machine lacks, and how to get it
 """
 
@@ -108,6 +109,7 @@ def parser() -> argparse.ArgumentParser:
     _add_caption(commands)
     _add_transcribe(commands)
     _add_diarize(commands)
+    _add_score(commands)
     _add_doctor(commands)
     _add_serve(commands)
     _add_shared(commands)
@@ -167,6 +169,24 @@ def _add_diarize(commands: Commands) -> None:
     )
     _add_speakers(command)
     command.set_defaults(run=_diarize)
+
+
+def _add_score(commands: Commands) -> None:
+    command = _new(commands, "score", "how wrong a hypothesis is: DER and JER, or cpWER and tcpWER")
+    command.add_argument("reference", type=Path, metavar="REFERENCE", help="RTTM, or words: STM, SegLST")
+    command.add_argument(
+        "hypothesis", type=Path, metavar="HYPOTHESIS", help="of the same kind; words also as transcribe --format json"
+    )
+    command.add_argument("--uem", type=Path, metavar="FILE", help="which parts are scored (RTTM)")
+    command.add_argument(
+        "--collar",
+        type=_collar,
+        metavar="SECONDS",
+        help="RTTM: left out at each side of a boundary (default 0); words: how far off they may be (default 5)",
+    )
+    command.add_argument("--fold", action="store_true", help="compare words without case and punctuation")
+    command.add_argument("--json", action="store_true", help="all of it, for programs")
+    command.set_defaults(run=_score)
 
 
 def _add_speakers(command: argparse.ArgumentParser) -> None:
@@ -253,6 +273,12 @@ def _diarize(arguments: argparse.Namespace, settings: Settings) -> int:
     return diarize(arguments, settings)
 
 
+def _score(arguments: argparse.Namespace, settings: Settings) -> int:
+    from api.score import score
+
+    return score(arguments, settings)
+
+
 def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
     from api.serve import serve
 
@@ -317,6 +343,16 @@ def _speed(text: str) -> float:
     if not 0.0 <= speed <= 1000.0:
         raise argparse.ArgumentTypeError(f"a speed lies between 0 (as fast as it goes) and 1000, not {text}")
     return speed
+
+
+def _collar(text: str) -> float:
+    try:
+        collar = float(text)
+    except ValueError:
+        collar = -1.0
+    if not 0.0 <= collar <= 60.0:
+        raise argparse.ArgumentTypeError(f"a collar is a number of seconds from 0 to 60, not {text}")
+    return collar
 
 
 def _host(text: str) -> str:
