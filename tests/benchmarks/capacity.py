@@ -36,7 +36,7 @@ class Assumptions:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A measured cost: ``figure`` of ``row``, divided by another one or by a number."""
+    """A measured cost: ``figure`` of ``row``, divided by another one or by a number; none where it is below noise."""
 
     name: str
     says: str
@@ -47,7 +47,8 @@ class Unit:
     def value(self, results: Results) -> float:
         figures: Mapping[str, float] = results.get(self.row, {}).get("figures", {})
         over = figures.get(self.over, math.nan) if isinstance(self.over, str) else self.over
-        return figures.get(self.figure, math.nan) / over
+        value = figures.get(self.figure, math.nan) / over
+        return value if math.isnan(value) else max(value, 0.0)
 
 
 _CROWD = "crowd-1000"
@@ -56,7 +57,13 @@ _COSTS = (
     ("silent", "a silent participant, connected for sound and for captions"),
     ("meeting", "a meeting in which nobody talks"),
 )
-_PARTS = (("gateway", "gateway"), ("api", "API"), ("redis", "Redis"), ("postgresql", "PostgreSQL"))
+_PARTS = (
+    ("worker", "worker without a model"),
+    ("gateway", "gateway"),
+    ("api", "API"),
+    ("redis", "Redis"),
+    ("postgresql", "PostgreSQL"),
+)
 UNITS = (
     Unit("gpu_base", "talkers on one H100, Whisper base, 4 processes", "gpu-base-256x4", "talkers"),
     Unit(
@@ -101,6 +108,7 @@ def needs(given: Assumptions, unit: Mapping[str, float]) -> list[Need]:
     def cores(part: str) -> float:
         return talkers * unit[f"{part}_talker"] + silent * unit[f"{part}_silent"] + meetings * unit[f"{part}_meeting"]
 
+    idle = meetings * unit["worker_meeting"]
     memory = talkers * unit["redis_mb_talker"] + silent * unit["redis_mb_silent"]
     gateway = cores("gateway") + microphones * unit["microphone"]
     found = [
@@ -109,7 +117,7 @@ def needs(given: Assumptions, unit: Mapping[str, float]) -> list[Need]:
         Need("talkers", talkers, "meetings x talkers"),
         Need("GPUs (H100), Whisper base", _units(talkers / unit["gpu_base"], given), "talkers / talkers on one"),
         Need("GPUs (H100), large-v3-turbo", _units(talkers / unit["gpu_turbo"], given), "talkers / talkers on one"),
-        Need("cores beside the GPUs", talkers * unit["worker_cores"] / given.load, "talkers x cores for one"),
+        Need("cores beside the GPUs", (talkers * unit["worker_cores"] + idle) / given.load, "talkers, meetings"),
         Need(
             "or cores without a GPU, Whisper base",
             talkers / unit["cpu_talkers"] / given.load,
@@ -121,7 +129,7 @@ def needs(given: Assumptions, unit: Mapping[str, float]) -> list[Need]:
         found.append(Need(f"cores of {says}", used / given.load, how))
         found.append(Need(f"machines of {says}", _units(used / given.machine_cores, given), "cores / machine_cores"))
     found += [
-        Need("Redis shards", _units(cores("redis"), given), "one core each: Redis does one command at a time"),
+        Need("Redis shards", _units(cores("redis"), given), "one core each: a Redis does one command at a time"),
         Need("GB of memory in Redis, all shards", memory / 1e3 / given.load, "talkers, silent"),
         Need("cores of PostgreSQL", cores("postgresql") / given.load, by),
     ]
@@ -151,7 +159,10 @@ _GROWS = """\
 - **Gateways** grow with open microphones (decoding, and the detector of speech), then with connections.
 - **APIs** grow with readers times captions: each caption is written once and sent to every reader.
 - **Redis** grows with talkers, whose sound and captions pass through it, and with meetings, whose leases and wishes are
-  renewed whether anybody talks or not. All keys of a meeting lie on one shard, and meetings spread evenly.
+  renewed whether anybody talks or not. A process knows one Redis (`GREFFIER_REDIS_URL`), so each shard is an
+  installation with workers of its own, over the same PostgreSQL or another; all of a meeting lies in one.
+- **Workers** pay a little for each meeting they hold, silent or not; who is silent in it adds nothing that can be
+  measured but some memory in the gateway and the API.
 - **PostgreSQL** grows with talkers: finals are written before they are shown, committed words within a second.
 - The recogniser of the crowd is scripted: what a model costs stands in the rows of GPUs and of `talkers-8`.
 """
