@@ -14,7 +14,7 @@ import ctranslate2
 import numpy as np
 from numpy.typing import NDArray
 
-from models import whisper_layout
+from models import heap, whisper_layout
 from models.guards import Guards, before_pile, doubted, loops, numbers_alone
 from models.log_mel import Features, LogMel
 from models.whisper_tokens import WhisperTokens, timed_words
@@ -82,6 +82,7 @@ class WhisperEngine:
 
     def __init__(self, folder: Path, settings: EngineSettings = EngineSettings()) -> None:
         self.settings = settings
+        heap.share_one_arena()
         try:
             self._model, start = whisper_layout.load(
                 folder,
@@ -119,6 +120,8 @@ class WhisperEngine:
             rows = [self._row(window, samples, alone=len(batch) == 1) for window, samples in batch]
             for group in self._grouped(rows):
                 self._hear_group(group)
+            if any(window.kind is WindowKind.RECORD for window, _ in batch):
+                heap.give_back()
             return [self._hypothesis(row) for row in rows]
         except (RuntimeError, ValueError) as error:
             raise RecognitionFailed(f"the recogniser failed on {len(batch)} windows: {error}") from error
