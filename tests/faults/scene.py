@@ -95,14 +95,16 @@ class Scene:
         self.transcript = await self.recorded()
 
     async def recorded(self) -> dict[str, Any]:
-        """The transcript once all of it was heard a second time, or no more comes."""
+        """The transcript once all of it was heard a second time, or nobody is left who would: where sound was lost."""
         address = f"/api/v1/meetings/{self.meeting}/transcript.json"
         until = time.monotonic() + WAIT
         while True:
+            left = await asyncio.to_thread(self.fleet.holder, self.meeting) is None
             answer = await asyncio.to_thread(self.fleet.ask, "GET", address)
             assert answer.is_success, answer.text
             transcript: dict[str, Any] = answer.json()
-            if all(segment["origin"] == "record" for segment in transcript["segments"]) or time.monotonic() > until:
+            heard_again = all(segment["origin"] == "record" for segment in transcript["segments"])
+            if heard_again or left or time.monotonic() > until:
                 return transcript
             await asyncio.sleep(0.2)
 
