@@ -12,10 +12,12 @@ publish         none                            those that may publish       no:
 meetings        meetings                        none                         as their scopes say
 recordings      recordings                      none                         as their scopes say
 metrics         metrics                         none                         as their scopes say
+recognition     recognition                     none                         as their scopes say
 page            none                            none                         all
 ==============  ==============================  ===========================  ==================
 
-``admin`` holds every scope. A credential is looked at once, when a request or a connection begins.
+``admin`` holds every scope. Keys are sent as ``Authorization: Bearer``; for recognition also as moshi-server has them.
+A credential is looked at once, when a request or a connection begins.
 """
 
 import hmac
@@ -49,6 +51,7 @@ class Need(Enum):
     MEETINGS = "meetings"
     RECORDINGS = "recordings"
     METRICS = "metrics"
+    RECOGNITION = "recognition"
     PAGE = "page"
 
 
@@ -59,6 +62,7 @@ _SCOPES = MappingProxyType(
         Need.MEETINGS: frozenset({Scope.MEETINGS}),
         Need.RECORDINGS: frozenset({Scope.RECORDINGS}),
         Need.METRICS: frozenset({Scope.METRICS}),
+        Need.RECOGNITION: frozenset({Scope.RECOGNITION}),
     }
 )
 """The scopes of which one is enough."""
@@ -156,6 +160,8 @@ class Access:
         if scheme.lower() == "bearer":
             bearer = bearer.strip()
             return await self._by_key(bearer) if bearer.startswith(PREFIX) else self._by_token(bearer)
+        if need is Need.RECOGNITION and (key := _key_for_moshi(connection)) is not None:
+            return await self._by_key(key)
         token = connection.query_params.get("token")
         if token is not None and _may_ask_by_address(connection, need):
             return self._by_token(token)
@@ -264,6 +270,11 @@ def _check_token(grant: Grant, need: Need, named: Any) -> None:
         raise NotAllowed("this token is for another meeting")
     if need is Need.TAKE_PART and (grant.participant is None or named.get("participant") != grant.participant):
         raise NotAllowed("this token is not that participant's")
+
+
+def _key_for_moshi(connection: HTTPConnection) -> str | None:
+    """The key as clients of moshi-server send it: in a header, or in the address where they cannot."""
+    return connection.headers.get("kyutai-api-key", connection.query_params.get("auth_id"))
 
 
 def _may_ask_by_address(connection: HTTPConnection, need: Need) -> bool:

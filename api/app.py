@@ -18,6 +18,7 @@ from api import (
     hls,
     meetings,
     metrics,
+    moshi_dialect,
     pages,
     participants,
     recordings,
@@ -45,7 +46,7 @@ _OF_READERS = tuple(
     room.router for room in (session, meetings, participants, captions, transcripts, sound, hls, recordings, pages)
 )
 _ROUTES = {
-    Role.SERVE: (*_OF_ALL, *_OF_READERS, *_OF_SPEAKERS),
+    Role.SERVE: (*_OF_ALL, *_OF_READERS, *_OF_SPEAKERS, moshi_dialect.router),
     Role.GATEWAY: (*_OF_ALL, *_OF_SPEAKERS),
     Role.API: (*_OF_ALL, *_OF_READERS),
 }

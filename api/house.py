@@ -13,6 +13,7 @@ from api.roles import Role
 
 if TYPE_CHECKING:
     from api.access import Access
+    from api.channels import Channels
     from api.files import Files
     from api.measures import Outlets
     from api.metrics import Metrics
@@ -72,8 +73,9 @@ class House:
     """Made by ``api/opening.py``; ``app.state.house`` of the application.
 
     ``check_languages`` raises ``InvalidInput`` for one that the model does not know. ``talkers`` can be captioned at
-    once, by the ``engine`` of this process, where it has one; else ``bus`` is its way to others, and ``sent``
-    what went there of what was said. ``wall`` gives seconds since 1970, the same for all that share meetings.
+    once, by the ``engine`` of this process, where it has one, whose recogniser others use through ``channels``; else
+    ``bus`` is its way to others, and ``sent`` what went there of what was said. ``wall`` gives seconds since 1970, the
+    same for all that share meetings.
     """
 
     settings: Settings
@@ -93,6 +95,7 @@ class House:
     other_gateways: OtherGateways | None = None
     engine: EngineProbe | None = None
     talkers: int | None = None
+    channels: Channels | None = None
     bus: RedisBus | None = None
     sent: Outlets | None = None
     traces: Traces | None = None

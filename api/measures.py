@@ -134,6 +134,27 @@ class RecogniserMeasures:
         yield from load_measures(talking, self.possible, talking / self.possible)
 
 
+class Channels(Protocol):
+    """Those who come for the recogniser alone."""
+
+    @property
+    def most(self) -> int: ...
+    @property
+    def refused(self) -> int: ...
+    def __len__(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelMeasures:
+    channels: Channels
+
+    def collect(self) -> Iterator[Metric]:
+        channels = self.channels
+        yield _gauge("greffier_channels", "Connections in the dialect of moshi-server.", len(channels))
+        yield _gauge("greffier_channels_possible", "How many there may be at once.", channels.most)
+        yield _counter("greffier_channels_refused", "Those that found no free channel.", channels.refused)
+
+
 class Outlets(Protocol):
     """What a gateway sent to workers, in seconds of sound; counted since the process began but for what is kept."""
 

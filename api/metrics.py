@@ -1,6 +1,6 @@
 """What a process counts and measures as it happens, and the way to all of its metrics for Prometheus."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -99,6 +99,8 @@ class Metrics:
             registry=registry,
         )
         self.heard = 0
+        self.elsewhere: Callable[[], int] = lambda: 0
+        """Where else somebody speaks than in meetings."""
         self._failing = 0
         self._watches: WeakSet[CaptionWatch] = WeakSet()
 
@@ -111,7 +113,7 @@ class Metrics:
     @property
     def talking(self) -> int:
         """Tracks on which somebody speaks, or did a moment ago."""
-        return sum(watch.open for watch in self._watches)
+        return sum(watch.open for watch in self._watches) + self.elsewhere()
 
     @property
     def engine_works(self) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from api.access import Access, is_loopback
+from api.channels import PER_TALKER, Channels
 from api.detecting import speech_detectors
 from api.files import files_of
 from api.gateways import Surroundings, open_janus, open_livekit
@@ -68,6 +69,8 @@ async def _opened(settings: Settings, recognition: Recognition, signer: Signer) 
             meetings = RunningMeetings(live, settings.empty_after)
             talkers = recognition.calibration.talkers
             around = Surroundings(
+            channels = Channels(live, talkers * PER_TALKER)
+            metrics.elsewhere = lambda: channels.talking
                 house=signer.name,
                 meetings=meetings,
                 store=store,
@@ -97,6 +100,7 @@ async def _opened(settings: Settings, recognition: Recognition, signer: Signer) 
                 talkers=talkers,
                 traces=traces,
             )
+                channels=channels,
             try:
                 yield house
             finally:

@@ -16,6 +16,7 @@ from starlette.requests import HTTPConnection
 
 from api.measures import (
     BusMeasures,
+    ChannelMeasures,
     HouseMeasures,
     Measures,
     OutletMeasures,
@@ -134,6 +135,8 @@ def house_vitals(house: "House") -> Vitals:
     measures: list[Measures] = [HouseMeasures(house)]
     if house.talkers is not None:
         measures.append(RecogniserMeasures(lambda: house.metrics.talking, house.talkers))
+    if house.channels is not None:
+        measures.append(ChannelMeasures(house.channels))
     if house.sent is not None:
         measures.append(OutletMeasures(house.sent))
     return Vitals(

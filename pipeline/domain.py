@@ -380,6 +380,7 @@ class Scope(Enum):
     MEETINGS = "meetings"
     READ = "read"
     RECORDINGS = "recordings"
+    RECOGNITION = "recognition"
     METRICS = "metrics"
     ADMIN = "admin"
 

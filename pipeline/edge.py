@@ -84,6 +84,11 @@ class TrackEdge:
         return self._endpointer.speaking
 
     @property
+    def spoken_until(self) -> float:
+        """Meeting time up to which somebody may have spoken; 0 before anybody did."""
+        return self._endpointer.spoken_until
+
+    @property
     def heard_until(self) -> float:
         """Meeting time up to which sound was taken in."""
         return (self._position + self._filled) / SAMPLE_RATE

@@ -82,7 +82,7 @@ class Session:
     failing: int = 0
     captioned: asyncio.Event = field(default_factory=asyncio.Event)
     _missing: dict[TrackId, float] = field(default_factory=dict)  # of resumed tracks, until when their sound is gone
-    _ending: dict[TrackId, asyncio.Event] = field(default_factory=dict)
+    _awaited: list[tuple[Callable[[], bool], asyncio.Event]] = field(default_factory=list)
     _asked: set[tuple[TrackId, bool]] = field(default_factory=set)
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
     _sending: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -147,12 +147,17 @@ class Session:
 
     async def ended(self, track: TrackId) -> None:
         """Returns once ``track`` was closed and the finals of all that was heard of it were sent."""
-        ending = self._ending.setdefault(track, asyncio.Event())
+        await self.once(lambda: self.core.ended(track))
+
+    async def once(self, holds: Callable[[], bool]) -> None:
+        """Returns once ``holds`` does, as every event and hypothesis may change, and all made before was sent."""
+        awaited = holds, asyncio.Event()
+        self._awaited.append(awaited)
         try:
             await self._send()
-            await ending.wait()
+            await awaited[1].wait()
         finally:
-            self._ending.pop(track, None)
+            self._awaited.remove(awaited)
 
     # --- in ---------------------------------------------------------------------------------------------
 
@@ -239,6 +244,7 @@ class Session:
 
     async def _give_out(self) -> None:
         captions, records, gaps = self.core.captions_to_send(), self.core.records_to_keep(), self.core.gaps_to_mark()
+        met = [event for holds, event in self._awaited if holds()]  # now: while these are sent, more is made
         for caption in captions:
             if caption.final:
                 await self._keep(caption)
@@ -249,9 +255,8 @@ class Session:
         for gap in gaps:
             self.totals.gaps += 1
             await self.store.keep_gap(gap)
-        for track, ending in self._ending.items():
-            if self.core.ended(track):
-                ending.set()
+        for event in met:
+            event.set()
 
     async def _keep(self, caption: Caption) -> None:
         self.totals.finals += 1

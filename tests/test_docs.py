@@ -108,7 +108,7 @@ async def test_every_address_stands_in_the_page_with_what_it_needs(tmp_path: Pat
                 there |= {(method, path): needs_of(route) for method in route.methods or {"WebSocket"}}
     assert documented.keys() == there.keys()
     for address, needs in there.items():
-        for need in needs & {Need.READ, Need.MEETINGS, Need.RECORDINGS, Need.METRICS}:
+        for need in needs & {Need.READ, Need.MEETINGS, Need.RECORDINGS, Need.METRICS, Need.RECOGNITION}:
             assert documented[address].startswith(f"`{need.value}`"), address
         assert ("token" in documented[address]) >= bool(needs & {Need.PUBLISH, Need.TAKE_PART}), address
         assert (documented[address] == "nothing") <= (not needs), address

@@ -63,6 +63,11 @@ class MemoryAudioBus:
             self._changed.notify_all()
 
     @property
+    def empty(self) -> bool:
+        """Whether everything that was sent has been received."""
+        return not self._queues
+
+    @property
     def seconds_held(self) -> float:
         return self._total_samples / SAMPLE_RATE
 

@@ -64,6 +64,11 @@ class Endpointer:
         return self._start is not None
 
     @property
+    def spoken_until(self) -> float:
+        """The end of the last frame that was likely to be speech, believed or not; 0 before there was one."""
+        return self._spoken_until
+
+    @property
     def start(self) -> float | None:
         """Where the speech that is under way, or may be about to start, began."""
         return self._start

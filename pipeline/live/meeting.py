@@ -69,11 +69,15 @@ class _Line:
 
 @dataclass(slots=True)
 class MeetingCaptioner:
-    """Fed with track events and hypotheses, drained of windows, captions, record texts and gaps."""
+    """Fed with track events and hypotheses, drained of windows, captions, record texts and gaps.
+
+    ``makes_record``: whether finals are recognised once more for a transcript that somebody keeps.
+    """
 
     settings: LiveSettings = field(default_factory=LiveSettings)
     languages: tuple[str, ...] = ("fr", "en")
     new_policy: Callable[[], CommitPolicy] | None = None
+    makes_record: bool = True
     _glossary: tuple[str, ...] = ()
     _lines: dict[TrackId, _Line] = field(default_factory=dict)
     _active: dict[TrackId, _Line] = field(default_factory=dict)  # those of which something may still come
@@ -289,7 +293,8 @@ class MeetingCaptioner:
 
     def _collect(self, line: _Line) -> None:
         for utterance, final in line.captioner.finished_utterances():
-            line.record.finished(utterance.start, final)
+            if self.makes_record:
+                line.record.finished(utterance.start, final)
         for start, end in line.captioner.unheard():
             self._gaps.append(Gap(line.captioner.track, line.participant, start, end, "not recognised"))
         if line.closed and not line.captioner.busy:

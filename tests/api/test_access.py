@@ -23,6 +23,8 @@ OPEN = {
     "/healthz",
     "/readyz",
     "/api/v1/openapi.json",
+    # As in moshi-server.
+    "/api/build_info",
     "/static",
     "/sign-in",
     # Signing in is how one gets in.

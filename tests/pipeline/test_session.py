@@ -416,6 +416,25 @@ async def test_it_tells_when_all_that_was_heard_of_a_track_is_final() -> None:
         await running
 
 
+async def test_it_tells_once_something_holds_and_what_came_before_was_sent() -> None:
+    async with Batcher(engine((ANNE, 0.0, 2.0)), BATCHES) as recognizer:
+        stage = Stage(recognizer)
+        session = stage.session()
+        running = asyncio.create_task(session.run())
+        for event in [opened(ANNE), *talk(ANNE, 0.0, 2.0)]:
+            await stage.bus.send(event)
+        async with asyncio.timeout(2.0):
+            await session.once(lambda: stage.bus.empty and not session.core.captioning)
+        assert len(stage.finals(ANNE)) == 1
+        waiting = asyncio.create_task(session.once(lambda: False))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert session._awaited == []
+        await stage.bus.close()
+        await running
+
+
 async def test_it_counts_the_windows_that_failed_since_one_was_recognised() -> None:
     failing = True
     failed = engine((ANNE, 0.0, 2.0), fail=lambda batch: failing)
