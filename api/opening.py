@@ -68,9 +68,9 @@ async def _opened(settings: Settings, recognition: Recognition, signer: Signer) 
             )
             meetings = RunningMeetings(live, settings.empty_after)
             talkers = recognition.calibration.talkers
-            around = Surroundings(
             channels = Channels(live, talkers * PER_TALKER)
             metrics.elsewhere = lambda: channels.talking
+            around = Surroundings(
                 house=signer.name,
                 meetings=meetings,
                 store=store,
@@ -98,9 +98,9 @@ async def _opened(settings: Settings, recognition: Recognition, signer: Signer) 
                 janus=None if settings.janus is None else open_janus(settings.janus, settings.ice_servers, around),
                 engine=EngineProbe(batcher, metrics, settings.languages[0]),
                 talkers=talkers,
+                channels=channels,
                 traces=traces,
             )
-                channels=channels,
             try:
                 yield house
             finally:
