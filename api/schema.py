@@ -19,7 +19,8 @@ Every error is `application/problem+json` (RFC 9457) and says what was wrong and
 
 WebSockets stand in no OpenAPI document: `/api/v1/meetings/{meeting}/captions.ws` sends a snapshot and then one \
 event per message, those of `captions.sse`; `?after=N` goes on after the event numbered N. \
-`/api/v1/meetings/{meeting}/audio.ws` takes a participant's sound.
+`/api/v1/meetings/{meeting}/audio.ws` takes a participant's sound. `/api/asr-streaming` is in the dialect of Kyutai's \
+moshi-server (docs/kyutai.md).
 """
 _SCHEMES = {
     "key": {"type": "http", "scheme": "bearer", "description": "An API key, `grf_...`."},
