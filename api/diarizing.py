@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from api.settings import Settings
+from api.settings import DiarizeRecordings, Settings
 from api.variables import DIARIZATION
-from models.downloads import Progress
+from models.downloads import Progress, silent
 from models.weights import locate
 from pipeline.errors import ModelUnavailable
+from pipeline.mixed import VoiceSearch
 
 if TYPE_CHECKING:
     from models.pyannote import PyannoteDiarizer
@@ -17,18 +19,30 @@ if TYPE_CHECKING:
 PACKAGED = ("pyannote-segmentation-3.0", "campplus")
 
 
-def open_diarizer(settings: Settings, progress: Progress) -> PyannoteDiarizer:
-    """Raises ``ModelUnavailable``."""
+def open_diarizer(settings: Settings, progress: Progress, threads: int | None = None) -> PyannoteDiarizer:
+    """Raises ``ModelUnavailable``. ``threads`` of torch, for the calling thread; None takes every core."""
     try:
-        from models.pyannote import PyannoteDiarizer  # torch: a second, and half a gigabyte
+        from models.pyannote import PyannoteDiarizer, use_threads  # torch: a second, and half a gigabyte
     except ImportError as error:
         raise ModelUnavailable("telling voices apart takes the extra greffier[diarization]: install it") from error
+    if threads is not None:
+        use_threads(threads)
     device = "cuda" if settings.device.value == "cuda" else "cpu"
     if settings.diarization == DIARIZATION.default:
         segmentation, embedding = (locate(name, settings.cache, progress=progress) for name in PACKAGED)
         return PyannoteDiarizer.of_parts(segmentation, embedding, device)
     folder = locate(settings.diarization, settings.cache, progress=progress, check=_anything)
     return PyannoteDiarizer.of_folder(folder, device)
+
+
+def voice_search(settings: Settings, threads: int | None = None) -> VoiceSearch | None:
+    """For uploaded recordings, where voices are to be told apart; torch is loaded at the first of them.
+
+    ``threads``: of torch, where captions are made in the same process.
+    """
+    if settings.diarize_recordings is DiarizeRecordings.NEVER or importlib.util.find_spec("torch") is None:
+        return None
+    return VoiceSearch(lambda: open_diarizer(settings, silent, threads))
 
 
 def _anything(_: Path) -> None:

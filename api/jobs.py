@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
 
+from api.detecting import speech_detectors
 from api.stored_sounds import StoredSounds
 from media_gateway.recording import Recording
 from pipeline.bus.leases import MemoryLeases
 from pipeline.domain import RecordingId
 from pipeline.jobs import RecordingJobs, Transcription, send
+from pipeline.mixed import VoiceSearch
 from pipeline.ports import Leases, ObjectStore, Recognizer, RecordedMeetings, SpeechDetector
 from pipeline.store.spool import AudioSpool, SpoolSettings
 from pipeline.store.uploads import Uploads
@@ -43,6 +45,7 @@ def jobs_in_process(
     new_detector: Callable[[], SpeechDetector],
     uploads: Uploads,
     languages: tuple[str, ...],
+    voices: VoiceSearch | None = None,
 ) -> RecordingJobs:
     """To be called on the event loop on which ``store`` and ``recognizer`` live.
 
@@ -57,6 +60,7 @@ def jobs_in_process(
         MemoryLeases(),
         languages,
         asyncio.get_running_loop(),
+        voices=voices,
     )
     return RecordingJobs(StubBroker(), transcription)
 
@@ -65,10 +69,10 @@ def jobs_over_redis(
     broker: RedisBroker,
     store: RecordedMeetings,
     recognizer: Recognizer,
-    new_detector: Callable[[], SpeechDetector],
     objects: ObjectStore,
     leases: Leases,
     languages: tuple[str, ...],
+    voices: VoiceSearch | None = None,
 ) -> RecordingJobs:
     """Those of ``greffier worker --queues batch``, for uploads that other processes put into ``objects``.
 
@@ -78,13 +82,14 @@ def jobs_over_redis(
     transcription = Transcription(
         store,
         recognizer,
-        new_detector,
+        speech_detectors(),
         lambda: AudioSpool(_SPOOL),
         StoredSounds(objects, loop, stopping),
         leases,
         languages,
         loop,
         stopping,
+        voices,
     )
     broker.emit_after("process_boot")  # which dramatiq's own command does: time limits begin to count
     return RecordingJobs(broker, transcription)

@@ -46,6 +46,11 @@ class Device(Enum):
     CUDA = "cuda"
 
 
+class DiarizeRecordings(Enum):
+    AUTO = "auto"
+    NEVER = "never"
+
+
 class PolicyName(Enum):
     ALIGNATT = "alignatt"
     LOCAL_AGREEMENT = "local-agreement"
@@ -110,6 +115,7 @@ class Settings:
     cache: Path
     model: str = "whisper-base"
     diarization: str = variables.DIARIZATION.default
+    diarize_recordings: DiarizeRecordings = DiarizeRecordings.AUTO
     device: Device = Device.AUTO
     compute_type: str | None = None
     languages: tuple[str, ...] = ("fr", "en")
@@ -150,6 +156,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         cache=_folder(environ, variables.CACHE, "XDG_CACHE_HOME", ".cache"),
         model=environ.get(variables.MODEL.name, "").strip() or variables.MODEL.default,
         diarization=environ.get(variables.DIARIZATION.name, "").strip() or variables.DIARIZATION.default,
+        diarize_recordings=_read(environ, variables.DIARIZE_RECORDINGS, DiarizeRecordings),
         device=_read(environ, variables.DEVICE, Device),
         compute_type=_read(environ, variables.COMPUTE_TYPE, or_auto(parse_compute_type)),
         languages=_read(environ, variables.SPOKEN, parse_languages),

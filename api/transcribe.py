@@ -20,8 +20,6 @@ from media_gateway.recording import read_recording
 from models.faster_whisper import WhisperEngine
 from pipeline.domain import (
     MeetingId,
-    Participant,
-    ParticipantId,
     Samples,
     Segment,
     SegmentId,
@@ -34,7 +32,7 @@ from pipeline.errors import InvalidInput, UnreadableMedia
 from pipeline.export.formats import FORMATS
 from pipeline.offline import Piece, recognize, said, speech_of, windows_of
 from pipeline.ports import SpeechDetector
-from pipeline.record.attribution import by_voice
+from pipeline.record.attribution import by_voice, with_voice
 from pipeline.store.spool import AudioSpool, SpoolSettings
 
 _ROUND = 16
@@ -117,19 +115,12 @@ def with_voices(transcript: Transcript, exclusive: Sequence[VoiceSpan]) -> Trans
     for segment in transcript.segments:
         for voice, words in by_voice(segment.record, exclusive):
             identity = SegmentId(f"{segment.track}#{len(segments) + 1}")
-            participant = _voice(segment.participant, voice)
+            participant = with_voice(segment.participant, voice)
             start, end = words[0].start, words[-1].end
             piece = replace(segment, id=identity, participant=participant, start=start, end=end, record=words)
             segments.append(piece)
     people = dict.fromkeys(segment.participant for segment in segments)
     return replace(transcript, segments=tuple(segments), participants=tuple(people))
-
-
-def _voice(participant: Participant, voice: int | None) -> Participant:
-    """Words of no voice keep the name of the recording alone: unknown rather than guessed."""
-    if voice is None:
-        return participant
-    return Participant(ParticipantId(f"{participant.id}#{voice}"), f"{participant.name} (voix {voice})")
 
 
 def batches(

@@ -32,6 +32,12 @@ DIARIZATION = Variable(
     "packaged, speaker-diarization-community-1, or a folder of it",
     "What tells voices apart; packaged is pyannote's segmentation-3.0 with CAM++.",
 )
+DIARIZE_RECORDINGS = Variable(
+    "GREFFIER_DIARIZE_RECORDINGS",
+    "auto",
+    "auto or never",
+    "Whether voices that an uploaded recording mixes are told apart; auto: where the extra diarization is installed.",
+)
 DEVICE = Variable("GREFFIER_DEVICE", "auto", "auto, cpu or cuda", "Where the model runs; auto takes a GPU if any.")
 COMPUTE_TYPE = Variable(
     "GREFFIER_COMPUTE_TYPE",
@@ -249,7 +255,7 @@ LIVEKIT = (LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET)
 S3 = ((S3_ENDPOINT, AWS_ENDPOINT), (S3_BUCKET, AWS_BUCKET), (S3_KEY, AWS_KEY), (S3_SECRET, AWS_SECRET))
 """All or none of these are set, each by the first of its names that is."""
 VARIABLES = (
-    *(MODEL, DIARIZATION, DEVICE, COMPUTE_TYPE, SPOKEN, CACHE, THREADS, BATCH, STEP, POLICY),
+    *(MODEL, DIARIZATION, DIARIZE_RECORDINGS, DEVICE, COMPUTE_TYPE, SPOKEN, CACHE, THREADS, BATCH, STEP, POLICY),
     *(HOST, PORT, HOME, DATABASE_URL, ICE_SERVERS, UDP_PORTS),
     *(EMPTY_AFTER, HLS_HOLD_BACK, UPLOAD_LIMIT, ORIGINS, TOKEN_TTL),
     *(REDIS_URL, SECRET, TALKERS),

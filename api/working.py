@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from api.access import Access, is_loopback
 from api.bare_app import bare_app
-from api.detecting import speech_detectors
+from api.diarizing import voice_search
 from api.files import files_of
 from api.job_counts import count_jobs
 from api.jobs import jobs_over_redis
@@ -76,8 +76,8 @@ async def open_worker(
             stop = live.close
         else:
             leases = RedisLeases(bus, f"{name}/{secrets.token_hex(4)}")
-            languages = settings.languages
-            jobs = jobs_over_redis(broker, store, recognizer, speech_detectors(), files.objects, leases, languages)
+            languages, voices = settings.languages, voice_search(settings)
+            jobs = jobs_over_redis(broker, store, recognizer, files.objects, leases, languages, voices)
             await jobs.start()
             opened.callback(bus.on_return(jobs.take_up))
             stop = jobs.close

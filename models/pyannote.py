@@ -39,6 +39,11 @@ _BATCH = 12
 _UNKNOWN = SpeakerCount()
 
 
+def use_threads(count: int) -> None:
+    """How many threads work for the calling one, from now on."""
+    torch.set_num_threads(count)
+
+
 class VoiceEmbedding(Model):
     """CAM++ as pyannote.audio calls an embedding: (batch, 1, samples) and (batch, frames) to (batch, 192)."""
 
@@ -130,7 +135,7 @@ class PyannoteDiarizer:
         """``samples`` of shape (n,) at 16 kHz; ``progress`` is told the part that is done, up to 1."""
         if len(samples) < _SHORTEST:
             return Diarization()
-        waveform = torch.from_numpy(samples.astype(np.float32) / 32768.0).unsqueeze(0)
+        waveform = torch.from_numpy(np.divide(samples, 32768.0, dtype=np.float32)).unsqueeze(0)
         sound = {"waveform": waveform, "sample_rate": SAMPLE_RATE, "uri": "recording"}
         with _quiet():
             found = self.pipeline(

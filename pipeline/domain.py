@@ -349,7 +349,7 @@ class RecordingState(Enum):
 class RecordingJob:
     """An uploaded recording that becomes the ended meeting ``meeting``, and how far it is.
 
-    ``heard`` of ``duration`` seconds of it are recognised; ``duration`` is None until somebody has looked.
+    The work on ``heard`` of its ``duration`` seconds is done; ``duration`` is None until somebody has looked.
     ``error`` is a sentence for whoever uploaded it. Wall clock in seconds since 1970.
     """
 

@@ -33,12 +33,12 @@ from pipeline.domain import (
     Samples,
     Track,
     TrackId,
-    UtteranceId,
+    VoiceSpan,
     Window,
-    WindowKind,
 )
 from pipeline.errors import BusFailed, GreffierError, NotFound, RecognitionFailed, Superseded, UnreadableMedia
-from pipeline.offline import Piece, recognize, said, speech_of, windows_of
+from pipeline.mixed import VoiceSearch, spoken_by
+from pipeline.offline import Piece, RecordingRequest, recognize, said, speech_of, windows_of
 from pipeline.ports import (
     Leases,
     MeetingAudioMemory,
@@ -68,6 +68,8 @@ _TELL = 1.0
 """Seconds between two notes of progress in the store; each also learns whether the recording was deleted."""
 _LEASE = 30.0
 _RENEW = 5.0
+_RECOGNIZING = 0.6
+"""The part of the work that recognition is, where voices are told apart after it."""
 _RETRIES = 3
 _MILLISECONDS = 1000
 
@@ -81,23 +83,12 @@ class Stopping(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Cut:
-    """A ``RecognitionRequest`` of the lowest rank: all that is said live goes before it."""
-
-    window: Window
-    samples: Samples
-    kind: WindowKind = WindowKind.RECORDING
-
-    def cut(self) -> tuple[Window, Samples]:
-        return self.window, self.samples
-
-
-@dataclass(frozen=True, slots=True)
 class Transcription:
     """Transcribes recordings through the recogniser of the process, whose event loop is ``loop``.
 
     Decoding and speech detection run in the thread of the job. ``languages`` are those of a recording that names none.
-    ``leases`` keep those who share ``store`` from working on one recording at once.
+    ``leases`` keep those who share ``store`` from working on one recording at once; ``voices`` tells apart whom a
+    recording mixes, where it is there.
     """
 
     store: RecordedMeetings
@@ -109,6 +100,7 @@ class Transcription:
     languages: tuple[str, ...]
     loop: asyncio.AbstractEventLoop
     stopping: threading.Event = field(default_factory=threading.Event)
+    voices: VoiceSearch | None = None
 
     def run(self, recording: RecordingId) -> None:
         """Transcribes one recording in the calling thread, which is not that of the event loop.
@@ -209,7 +201,9 @@ class Transcription:
                 raise UnreadableMedia(TOO_LONG)
             listening = _Listening(self, replace(job, duration=sound.duration), sound)
             sentences = said(listening.pieces())
-            self.write(job.id, partial(self._keep, listening.job, sentences))
+            recording = Participant(ParticipantId("recording"), job.title)
+            people, captions = spoken_by(recording, sentences, listening.voices())
+            self.write(job.id, partial(self._keep, listening.job, people, captions))
         except (NotFound, Superseded):
             raise
         except GreffierError as error:
@@ -227,18 +221,13 @@ class Transcription:
         self.sounds.remove(job.id)
         _log.info("recording.failed", extra={"recording": job.id})
 
-    async def _keep(self, job: RecordingJob, sentences: Sequence[Piece]) -> None:
-        """The transcript as an ended meeting with one participant. Raises ``NotFound`` where the job was deleted."""
+    async def _keep(self, job: RecordingJob, people: Sequence[Participant], captions: Sequence[Caption]) -> None:
+        """The transcript as an ended meeting. Raises ``NotFound`` where the job was deleted."""
         length = max(job.duration or 0.0, job.heard)
         languages = job.languages or self.languages
-        participant = Participant(ParticipantId("recording"), job.title)
         done = replace(job, state=RecordingState.DONE, heard=length, duration=length, error=None)
         meeting = Meeting(job.meeting, job.title, job.created_at, languages, ended_at=job.created_at + length)
-        captions = [
-            Caption(TrackId(""), UtteranceId(f"{participant.id}.{number}"), 1, True, sentence.language, sentence.words)
-            for number, sentence in enumerate(sentences, 1)
-        ]
-        await self.store.finish_recording(done, meeting, participant, captions)
+        await self.store.finish_recording(done, meeting, people, captions)
 
 
 class _Listening:
@@ -249,6 +238,7 @@ class _Listening:
         self._work = work
         self._sound = sound
         self._told = float("-inf")
+        self._search = work.voices if work.voices and work.voices.takes(job.id, job.duration) else None
         self._ahead = False  # windows were cut that are not recognised yet
 
     def pieces(self) -> list[Piece]:
@@ -287,7 +277,8 @@ class _Listening:
     def _hear(self, windows: Sequence[tuple[Window, Samples]]) -> list[Hypothesis]:
         """All ``windows`` at once, so that they share batches."""
         futures = [
-            asyncio.run_coroutine_threadsafe(self._recognized(_Cut(*window)), self._work.loop) for window in windows
+            asyncio.run_coroutine_threadsafe(self._recognized(RecordingRequest(*window)), self._work.loop)
+            for window in windows
         ]
         try:
             heard = []
@@ -299,18 +290,32 @@ class _Listening:
             for future in futures:
                 future.cancel()
 
-    async def _recognized(self, request: _Cut) -> Hypothesis:
+    async def _recognized(self, request: RecordingRequest) -> Hypothesis:
         answer = await self._work.recognizer.recognize(request)
         if answer is None:
             raise RecognitionFailed("the recogniser gave no answer", request.window)
         return answer[1]
 
+    def voices(self) -> tuple[VoiceSpan, ...]:
+        """Who speaks when, where it is asked for and can be said, once ``pieces`` has heard all."""
+        length = max(self.job.duration or 0.0, self.job.heard)
+
+        def look(done: float) -> None:
+            self._work.check()
+            self._tell(length * (_RECOGNIZING + (1.0 - _RECOGNIZING) * done))
+
+        return () if self._search is None else self._search.find(self.job.id, self._sound, look)
+
     def _heard(self, until: float) -> None:
         self.job = replace(self.job, heard=max(self.job.heard, until))
+        self._tell(self.job.heard if self._search is None else self.job.heard * _RECOGNIZING)
+
+    def _tell(self, done: float) -> None:
+        """``done`` are seconds of the recording, of which voices take their part."""
         now = time.monotonic()
         if now - self._told >= _TELL:
             self._told = now
-            self._work.update(self.job)
+            self._work.update(replace(self.job, heard=done))
 
 
 async def send(broker: dramatiq.Broker, recording: RecordingId) -> None:

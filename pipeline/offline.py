@@ -51,6 +51,18 @@ class Piece:
     language: str
 
 
+@dataclass(frozen=True, slots=True)
+class RecordingRequest:
+    """A ``RecognitionRequest`` of the lowest rank: all that is said live goes before it."""
+
+    window: Window
+    samples: Samples
+    kind: WindowKind = WindowKind.RECORDING
+
+    def cut(self) -> tuple[Window, Samples]:
+        return self.window, self.samples
+
+
 def speech_of(
     sound: Iterable[Samples], track: Track, new_detector: Callable[[], SpeechDetector]
 ) -> Iterator[TrackEvent]:

@@ -1,11 +1,12 @@
 """What the pipeline needs from outside, each as a protocol of one to three methods."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Sequence
 from typing import BinaryIO, Protocol
 
 from pipeline.domain import (
     AudioFrame,
     Caption,
+    Diarization,
     Gap,
     Hypothesis,
     Meeting,
@@ -18,6 +19,7 @@ from pipeline.domain import (
     RecordingJob,
     RecordText,
     Samples,
+    SpeakerCount,
     TrackEvent,
     TrackId,
     Window,
@@ -45,6 +47,15 @@ class Recognizer(Protocol):
 
         Raises ``RecognitionFailed``, which carries the window where one was cut.
         """
+
+
+class Diarizer(Protocol):
+    """Says who speaks when in a whole recording; one at a time uses it."""
+
+    def diarize(
+        self, samples: Samples, speakers: SpeakerCount = ..., progress: Callable[[float], None] | None = None
+    ) -> Diarization:
+        """``samples`` of shape (n,) at 16 kHz; ``progress`` is told the part that is done; what it raises ends it."""
 
 
 class SpeechDetector(Protocol):
@@ -362,6 +373,9 @@ class RecordedMeetings(Recordings, Protocol):
     """Where the transcripts of recordings go."""
 
     async def finish_recording(
-        self, job: RecordingJob, meeting: Meeting, participant: Participant, sentences: Sequence[Caption]
+        self, job: RecordingJob, meeting: Meeting, participants: Sequence[Participant], sentences: Sequence[Caption]
     ) -> None:
-        """Keep ``job`` and the meeting it became, whole or not at all; ``sentences`` get their track here."""
+        """Keep ``job`` and the meeting it became, whole or not at all.
+
+        ``sentences`` name their participant in place of their track, which they get here.
+        """

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from api.house import House
 from api.opening import open_house
-from api.settings import PolicyName, Settings
+from api.settings import DiarizeRecordings, PolicyName, Settings
 from api.wiring import Recognition
 from models.calibration import Calibration
 from models.scripted import ScriptedEngine
@@ -36,7 +36,9 @@ def scripted_recognition(script: Mapping[TrackId, Sequence[Word]] | None = None,
 
 
 def settings_in(folder: Path, **more: Any) -> Settings:
-    return Settings(cache=folder / "cache", home=folder, database_url=f"sqlite:///{folder / 'greffier.db'}", **more)
+    """Recordings go without voices, which would load torch."""
+    given = {"diarize_recordings": DiarizeRecordings.NEVER} | more
+    return Settings(cache=folder / "cache", home=folder, database_url=f"sqlite:///{folder / 'greffier.db'}", **given)
 
 
 @asynccontextmanager

@@ -23,6 +23,8 @@ from api.settings import Settings
 from api.wiring import Recognition
 
 WAIT = 30.0
+WITHOUT_VOICES = {"GREFFIER_DIARIZE_RECORDINGS": "never"}
+"""Telling voices apart loads torch, which is slow where a test asks something else."""
 
 
 @dataclass(slots=True)
@@ -75,7 +77,7 @@ class Process:
         with (self.home / "log").open("a") as log:
             self.running = subprocess.Popen(
                 [Path(sys.executable).with_name("greffier"), "serve", "--port", str(self.port)],
-                env={**os.environ, "GREFFIER_HOME": str(self.home), **self.settings},
+                env={**os.environ, **WITHOUT_VOICES, "GREFFIER_HOME": str(self.home), **self.settings},
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

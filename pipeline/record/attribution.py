@@ -1,9 +1,10 @@
 """Which voice said each word of a recording that mixes several."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import groupby
 
-from pipeline.domain import VoiceSpan, Word
+from pipeline.domain import Participant, ParticipantId, VoiceSpan, Word
 
 NEAR_S = 0.5
 """A word that no voice overlaps belongs to the nearest one within this, else to nobody."""
@@ -26,8 +27,23 @@ def voices_of(words: Sequence[Word], exclusive: Sequence[VoiceSpan]) -> tuple[in
 
 def by_voice(words: Sequence[Word], exclusive: Sequence[VoiceSpan]) -> list[tuple[int | None, tuple[Word, ...]]]:
     """``words`` as runs of one voice each."""
-    voiced = zip(voices_of(words, exclusive), words, strict=True)
+    voiced = zip(voices_of(words, _near(words, exclusive)), words, strict=True)
     return [(voice, tuple(word for _, word in run)) for voice, run in groupby(voiced, key=lambda pair: pair[0])]
+
+
+def with_voice(recording: Participant, voice: int | None) -> Participant:
+    """Words of no voice keep the name of the recording alone: unknown rather than guessed."""
+    if voice is None:
+        return recording
+    return Participant(ParticipantId(f"{recording.id}-{voice}"), f"{recording.name} (voix {voice})")
+
+
+def _near(words: Sequence[Word], exclusive: Sequence[VoiceSpan]) -> Sequence[VoiceSpan]:
+    """The spans that could say whose ``words`` are: one after the other, hours of them would take hours."""
+    start = min((word.start for word in words), default=0.0)
+    end = max((word.end for word in words), default=0.0)
+    first = bisect_left(exclusive, start - NEAR_S, key=lambda span: span.end)
+    return exclusive[first : bisect_right(exclusive, end + NEAR_S, key=lambda span: span.start)]
 
 
 def _voice_of(word: Word, exclusive: Sequence[VoiceSpan]) -> int | None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, select
 
-from pipeline.domain import ApiKey, Caption, KeyId, Meeting, Participant, RecordingId, RecordingJob, RecordText
+from pipeline.domain import ApiKey, Caption, KeyId, Meeting, Participant, RecordingId, RecordingJob, RecordText, TrackId
 from pipeline.errors import InvalidInput, NotFound
 from pipeline.store import tables
 from pipeline.store.captions import keep_final, keep_record
@@ -47,17 +47,25 @@ def delete_recording(connection: Connection, identity: RecordingId) -> None:
 
 
 def finish_recording(
-    connection: Connection, job: RecordingJob, meeting: Meeting, participant: Participant, sentences: Sequence[Caption]
+    connection: Connection,
+    job: RecordingJob,
+    meeting: Meeting,
+    participants: Sequence[Participant],
+    sentences: Sequence[Caption],
 ) -> None:
     """All of the meeting that a recording became, or nothing where the recording was deleted meanwhile.
 
-    Each sentence is kept as caption and as record text: live outputs replay the one, files hold the other.
+    Each sentence names its participant in place of its track. It is kept as caption and as record text: live outputs
+    replay the one, files hold the other.
     """
     update_recording(connection, job)
     create_meeting(connection, meeting)
-    add_participant(connection, meeting.id, participant, meeting.languages)
-    track = next_track(connection, meeting.id, participant.id)
+    tracks: dict[str, TrackId] = {}
+    for participant in participants:
+        add_participant(connection, meeting.id, participant, meeting.languages)
+        tracks[participant.id] = next_track(connection, meeting.id, participant.id)
     for sentence in sentences:
+        track = tracks[sentence.track]
         keep_final(connection, meeting.id, replace(sentence, track=track))
         keep_record(
             connection,

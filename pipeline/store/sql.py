@@ -218,13 +218,13 @@ class SqlStore:
         await self._write(lists.update_recording, job)
 
     async def finish_recording(
-        self, job: RecordingJob, meeting: Meeting, participant: Participant, sentences: Sequence[Caption]
+        self, job: RecordingJob, meeting: Meeting, participants: Sequence[Participant], sentences: Sequence[Caption]
     ) -> None:
         """Keep ``job`` and the meeting it became, whole or not at all; ``NotFound`` where it was deleted meanwhile.
 
-        ``sentences`` get their track here.
+        ``sentences`` name their participant in place of their track, which they get here.
         """
-        await self._write(lists.finish_recording, job, meeting, participant, tuple(sentences))
+        await self._write(lists.finish_recording, job, meeting, tuple(participants), tuple(sentences))
 
     async def delete_recording(self, recording: RecordingId) -> None:
         """With the meeting it became."""

@@ -19,7 +19,7 @@ from api.wiring import Recognition
 from tests.benchmarks.normalise import normalise
 from tests.benchmarks.score import count_errors
 from tests.recordings import described, heard, recorded, silence, write_sound
-from tests.serving import Process, Served, process, serving
+from tests.serving import WITHOUT_VOICES, Process, Served, process, serving
 
 JFK = "en_jfk.flac"
 RECORDINGS = "/api/v1/recordings"
@@ -33,8 +33,8 @@ def serve(loaded: Recognition, tmp_path: Path) -> Serve:
     @asynccontextmanager
     async def opened(**changed: Any) -> AsyncIterator[Served]:
         home = tmp_path / "home"
-        settings = replace(read_settings({}), home=home, database_url=f"sqlite:///{home}/greffier.db", **changed)
-        async with serving(loaded, settings) as served:
+        settings = replace(read_settings(WITHOUT_VOICES), home=home, database_url=f"sqlite:///{home}/greffier.db")
+        async with serving(loaded, replace(settings, **changed)) as served:
             yield served
 
     return opened

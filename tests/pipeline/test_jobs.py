@@ -32,6 +32,7 @@ from pipeline.domain import (
 )
 from pipeline.errors import GreffierError, NotFound, RecognitionFailed, UnreadableMedia
 from pipeline.jobs import RecordingJobs, Transcription
+from pipeline.mixed import VoiceSearch
 from pipeline.record.texts import text_of
 from pipeline.store.spool import AudioSpool
 from pipeline.store.sql import SqlStore
@@ -126,7 +127,11 @@ def spoken(times: int = 1) -> Sound:
 
 @asynccontextmanager
 async def desk(
-    folder: Path, engine: Engine | None = None, sounds: Sounds | None = None, calm: float = 3.0
+    folder: Path,
+    engine: Engine | None = None,
+    sounds: Sounds | None = None,
+    calm: float = 3.0,
+    voices: VoiceSearch | None = None,
 ) -> AsyncIterator[Desk]:
     engine, sounds = engine or Engine(), sounds or Sounds()
     store = SqlStore.open(f"sqlite:///{folder}/greffier.db")
@@ -134,7 +139,9 @@ async def desk(
         async with Batcher(engine, BatchSettings(callers=1, batch=4, calm=calm)) as batcher:
             detector = SileroModel(bundled_model()).detector
             loop = asyncio.get_running_loop()
-            work = Transcription(store, batcher, detector, AudioSpool, sounds, MemoryLeases(), ("fr", "en"), loop)
+            work = Transcription(
+                store, batcher, detector, AudioSpool, sounds, MemoryLeases(), ("fr", "en"), loop, voices=voices
+            )
             running = RecordingJobs(StubBroker(), work, retry_after=0.05)
             yield Desk(store, engine, sounds, batcher, running)
             engine.door.set()

@@ -12,7 +12,6 @@ import pytest
 
 from api.jobs import RecordingQueue, jobs_over_redis
 from models.batching import Batcher, BatchSettings
-from models.silero import SileroModel, bundled_model
 from pipeline import jobs as working
 from pipeline.bus.leases import Board, MemoryLeases
 from pipeline.distributed.offers import broker_at
@@ -76,9 +75,8 @@ class Ministry:
         if not shut:
             engine.door.set()
         leases = MemoryLeases(self.board, lambda: time.monotonic() + self.late.get(name, 0.0))
-        detector = SileroModel(bundled_model()).detector
         async with Batcher(engine, BatchSettings(callers=1)) as batcher:
-            running = jobs_over_redis(broker, self.store, batcher, detector, self.objects, leases, ("en",))
+            running = jobs_over_redis(broker, self.store, batcher, self.objects, leases, ("en",))
             await running.start()
             try:
                 yield engine, running

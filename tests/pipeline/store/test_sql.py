@@ -316,13 +316,13 @@ async def test_a_recording_becomes_a_meeting_whole_or_not_at_all(store: SqlStore
     job = RecordingJob(RecordingId("r"), "Entretien", 1.0, MeetingId("talk"))
     talk = Meeting(job.meeting, job.title, job.created_at, ("fr",), ended_at=11.0)
     speaker = Participant(ParticipantId("recording"), "Entretien")
-    sentences = [replace(said("r.1", "bonjour"), track=TrackId(""))]
+    sentences = [replace(said("r.1", "bonjour"), track=TrackId("recording"))]
     with pytest.raises(NotFound, match="no recording r"):
-        await store.finish_recording(job, talk, speaker, sentences)
+        await store.finish_recording(job, talk, [speaker], sentences)
     assert await store.meetings() == [BUDGET]
     await store.create_recording(job)
     done = replace(job, state=RecordingState.DONE, heard=10.0, duration=10.0)
-    await store.finish_recording(done, talk, speaker, sentences)
+    await store.finish_recording(done, talk, [speaker], sentences)
     (segment,) = (await store.transcript(talk.id)).segments
     assert (segment.participant, segment.track, text_of(segment)[0]) == (speaker, "recording.1", "bonjour")
     assert await store.recording(job.id) == done
