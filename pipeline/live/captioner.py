@@ -19,7 +19,7 @@ _COVERED = 0.1
 """A window that heard this much after the end of speech needs no successor."""
 _LONGEST = 28.0
 """A window never exceeds what Whisper hears (30 s); a lagging track catches up in several."""
-_RECENT = 4.0
+_RECENT = 3.0
 _LEAST_LOOK = 2.0
 """The language is looked for in at most and at least this much of the newest audio of an utterance."""
 _ALONE = 2.0
