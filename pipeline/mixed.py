@@ -5,6 +5,8 @@ Nothing here may cost a word: where voices cannot be told apart, a log says so, 
 
 import concurrent.futures
 import logging
+import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +34,7 @@ LONGEST = 6 * 3600.0
 """Seconds of a recording whose voices are told apart: all of its sound is in memory meanwhile."""
 _TOO_LONG = f"voices are told apart in {LONGEST / 3600:g} hours of sound at most"
 _PIECE = 30.0
+_NICE = 10
 _LOOK = 0.2
 """Seconds between two looks at how far it is."""
 
@@ -57,7 +60,7 @@ class _Search:
 
 
 class VoiceSearch:
-    """Finds who speaks when in recordings, one after the other, in a thread of its own.
+    """Finds who speaks when in recordings, one after the other, in a thread of its own that gives way to all others.
 
     ``new_diarizer`` is called there, at the first recording: it takes seconds and much memory.
     """
@@ -65,7 +68,7 @@ class VoiceSearch:
     def __init__(self, new_diarizer: Callable[[], Diarizer]) -> None:
         self._new_diarizer = new_diarizer
         self._diarizer: Diarizer | None = None
-        self._thread = concurrent.futures.ThreadPoolExecutor(1, "voices")
+        self._thread = concurrent.futures.ThreadPoolExecutor(1, "voices", initializer=_give_way)
 
     def takes(self, recording: RecordingId, seconds: float | None) -> bool:
         """Whether so much sound is searched; a log says that it is not."""
@@ -100,6 +103,13 @@ class VoiceSearch:
         if self._diarizer is None:
             self._diarizer = self._new_diarizer()
         return self._diarizer.diarize(_whole(sound, search), progress=search.tell).exclusive
+
+
+def _give_way() -> None:
+    """Linux knows a priority for each thread; elsewhere it would be that of the process."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, max(_NICE, os.getpriority(os.PRIO_PROCESS, thread)))
 
 
 def _whole(sound: RecordedSound, search: _Search) -> Samples:

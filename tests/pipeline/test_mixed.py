@@ -1,6 +1,8 @@
 """The voices of a recording become its participants; where they cannot be told apart, no word is lost."""
 
 import asyncio
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -41,7 +43,7 @@ class Voices:
     spans: tuple[VoiceSpan, ...] = ()
     error: Exception | None = None
     heard: list[int] = field(default_factory=list)
-    threads: list[str] = field(default_factory=list)
+    threads: list[tuple[str, int]] = field(default_factory=list)
     door: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
 
@@ -50,7 +52,8 @@ class Voices:
 
     def diarize(self, samples: Samples, speakers: SpeakerCount = ANY, progress: Progress = None) -> Diarization:
         self.heard.append(len(samples))
-        self.threads.append(threading.current_thread().name)
+        priority = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        self.threads.append((threading.current_thread().name, priority))
         done = 0.0
         try:
             while not self.door.wait(0.02):
@@ -91,7 +94,9 @@ async def test_each_voice_of_a_recording_is_a_participant_and_all_of_its_sound_i
     assert names == ["The board (voix 1)", "The board (voix 2)"]
     assert said == [("The board (voix 1)", "board."), ("The board (voix 2)", "board.")]
     assert voices.heard == [round((sound.duration or 0.0) * SAMPLE_RATE)]
-    assert voices.threads == ["voices_0"]
+    ((name, priority),) = voices.threads
+    assert name == "voices_0"
+    assert priority >= 10 or sys.platform != "linux"
 
 
 async def test_one_voice_is_the_recording_itself(tmp_path: Path) -> None:
