@@ -33,6 +33,15 @@ def test_a_start_is_told_once_enough_speech_was_heard() -> None:
     assert endpointer.speaking
 
 
+def test_how_long_nobody_has_spoken_is_known_also_while_speech_goes_on() -> None:
+    endpointer = Endpointer()
+    assert endpointer.spoken_until == 0.0
+    for place, probability in enumerate(seconds(0.64, 0.9) + seconds(0.16, 0.0)):
+        endpointer.heard(probability, place * FRAME, (place + 1) * FRAME)
+    assert endpointer.speaking
+    assert endpointer.spoken_until == pytest.approx(0.64)
+
+
 def test_a_click_starts_nothing() -> None:
     assert endpoints(seconds(0.32, 0.0) + seconds(0.128, 0.99) + seconds(1.28, 0.0)) == []
 

@@ -77,6 +77,17 @@ def test_the_record_is_asked_for_once_a_pause_is_long_enough() -> None:
     assert core.idle
 
 
+def test_where_nobody_keeps_a_transcript_nothing_is_asked_for_its_record() -> None:
+    core = meeting(ANNE)
+    core.makes_record = False
+    said(core, ANNE, 1.0, 2.0)
+    answer(core, ANNE, "good morning")
+    assert [caption.final for caption in core.captions_to_send()] == [True]
+    core.quiet_until(5.0)
+    assert core.wanted() == []
+    assert core.idle
+
+
 def test_time_does_not_make_ready_what_somebody_still_says() -> None:
     core = meeting(ANNE)
     said(core, ANNE, 1.0, 2.0)
