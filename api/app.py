@@ -60,7 +60,7 @@ def create_app(house: House) -> FastAPI:
     app.state.error_page = pages.error_page
     install_problems(app)
     if house.role is Role.API:  # it stands for gateways, too, which are behind the same address
-        app.openapi = _answering(Role.SERVE).openapi  # type: ignore[method-assign]
+        app.openapi = _answering(Role.SERVE).openapi  # type: ignore[method-assign] # FastAPI documents it so
     if house.role is not Role.GATEWAY:
         app.mount("/static", StaticFiles(directory=STATIC), name="static")
     if house.settings.origins:

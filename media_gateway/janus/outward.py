@@ -68,7 +68,7 @@ class CaptionsFeed:
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_SECONDS):
                 # aiortc does not tell when the last message has gone.
-                while self._channel.readyState == "open" and seam.is_sending(self._connection):  # noqa: ASYNC110
+                while self._channel.readyState == "open" and seam.is_sending(self._connection):  # noqa: ASYNC110 - aiortc tells nobody
                     await asyncio.sleep(_LOOK_SECONDS)
 
     async def close(self) -> None:

@@ -150,7 +150,7 @@ class Collection:
             self._room = None
 
     async def _pause(self, failures: int) -> None:
-        pause = min(_FIRST_PAUSE * 2**failures, _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311
+        pause = min(_FIRST_PAUSE * 2**failures, _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
         with suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await self._stopping.wait()

@@ -86,7 +86,7 @@ class StoredAudio:
 
     def _begin(self, track: TrackId) -> BinaryIO:
         # Unbuffered, so that what is written can be read by its number; closed with the others.
-        file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+        file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - it lives as long as its track
         self._growing[track] = _Growing(audio_key(self.meeting, track), file)
         return file
 

@@ -106,9 +106,9 @@ class StreamReader:
         pause = _SOON
         while True:
             await self._some.wait()
-            connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
+            connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call] # redis-py
             try:
-                await connection.connect()  # type: ignore[no-untyped-call]
+                await connection.connect()  # type: ignore[no-untyped-call] # redis-py
                 while True:
                     await self._read(connection)
                     pause = _SOON
