@@ -32,7 +32,7 @@ _SOUND = {
     dependencies=[needs(Need.MEETINGS)],
     summary="Download the kept sound of a track",
     response_class=Response,
-    responses=_SOUND,  # type: ignore[arg-type] # FastAPI wants keys of two types
+    responses=_SOUND,  # type: ignore[arg-type] # a dict of int keys, where FastAPI says int | str
 )
 async def sound(request: Request, meeting: str, track: str) -> Response:
     """Ogg Opus that begins when the meeting began; where nothing was sent it is silent.

@@ -70,7 +70,7 @@ def download_repository(hub: HubSource, into: Path, progress: Progress) -> None:
     """The files of a hub repository, downloaded into a folder; huggingface_hub goes on where it was interrupted."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
-    from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined] # it exports it
+    from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined] # not in its __all__
 
     progress(hub.repository, 0, 0)
     if progress is silent:

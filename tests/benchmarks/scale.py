@@ -34,7 +34,7 @@ COST = Cost(batch=0.2, window=0.1)
 QUICK = Cost(batch=0.04, window=0.02)
 """Of a model that is far from full with ``QUEUE_TALKERS``."""
 SECONDS, SETTLED = 25.0, 10.0
-STEPS = (6, 9, 12, 15, 18, 21)
+STEPS = (6, 9, 12, 14, 15, 16, 17, 18, 19, 20, 21)
 QUEUE_TALKERS, QUEUE_SECONDS = 4, 60.0
 _BETWEEN = 3.7
 _ANY = 10_000

@@ -79,7 +79,7 @@ class Line:
     async def exchange(self, commands: Sequence[Command]) -> list[Answer]:
         """At once, past those who wait; raises what redis-py does. Scripts that Redis does not know are loaded."""
         if self._connection is None:
-            self._connection = self._pool.make_connection()  # type: ignore[no-untyped-call] # redis-py
+            self._connection = self._pool.make_connection()  # type: ignore[no-untyped-call] # redis-py has no types
             await self._connection.connect()
             if self._greet is not None:
                 await self._greet(self)

@@ -120,6 +120,6 @@ class Pump:
         try:
             if outbox.answered(answers):
                 self.wake(outbox)
-        except Exception:  # noqa: BLE001 - as above
+        except Exception:  # noqa: BLE001 - a fault in one meeting must not end the others
             _log.exception("outbox.failed")
         return True

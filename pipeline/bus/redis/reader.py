@@ -106,9 +106,9 @@ class StreamReader:
         pause = _SOON
         while True:
             await self._some.wait()
-            connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call] # redis-py
+            connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call] # redis-py has no types
             try:
-                await connection.connect()  # type: ignore[no-untyped-call] # redis-py
+                await connection.connect()  # type: ignore[no-untyped-call] # redis-py has no types
                 while True:
                     await self._read(connection)
                     pause = _SOON
