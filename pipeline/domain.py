@@ -335,6 +335,20 @@ class Diarization:
         return tuple(sorted({span.voice for span in self.spans}))
 
 
+@dataclass(frozen=True, slots=True)
+class VoiceRun:
+    """``count`` committed words of ``utterance``, from number ``first`` on, were said by ``voice`` of its participant.
+
+    Words and what they are numbered by are those of the caption; numbers begin at 0. Voices are numbered from 1 per
+    participant.
+    """
+
+    utterance: UtteranceId
+    first: int
+    count: int
+    voice: int
+
+
 # --- recordings ---------------------------------------------------------------------------------------------
 
 
