@@ -310,6 +310,21 @@ class VoiceSpan:
     end: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class VoiceActivity:
+    """Who may speak in one window of a track that several people share.
+
+    ``activity`` of shape (frames, local voices) is in [0, 1]; its frame k covers ``step`` seconds from
+    ``start + k * step`` on. ``embeddings`` of shape (local voices, dimension) have unit length; a row of NaN stands
+    where too little of a voice was heard alone.
+    """
+
+    start: float
+    step: float
+    activity: NDArray[np.float32]
+    embeddings: NDArray[np.float32]
+
+
 @dataclass(frozen=True, slots=True)
 class SpeakerCount:
     """What is known of how many voices there are: ``exactly``, or bounds; None is not known."""

@@ -22,6 +22,7 @@ from pipeline.domain import (
     SpeakerCount,
     TrackEvent,
     TrackId,
+    VoiceActivity,
     Window,
     WindowKind,
 )
@@ -56,6 +57,16 @@ class Diarizer(Protocol):
         self, samples: Samples, speakers: SpeakerCount = ..., progress: Callable[[float], None] | None = None
     ) -> Diarization:
         """``samples`` of shape (n,) at 16 kHz; ``progress`` is told the part that is done; what it raises ends it."""
+
+
+class VoiceModel(Protocol):
+    """Hears who may speak in windows of shared tracks; windows of all tracks share its batches. Never torch."""
+
+    async def hear(self, samples: Samples, start: float) -> VoiceActivity:
+        """``samples`` of shape (n,) at 16 kHz begin at ``start`` in meeting time. Raises ``RecognitionFailed``."""
+
+    async def several(self, samples: Samples) -> bool:
+        """The light check: whether more than one voice is in this sound. Raises ``RecognitionFailed``."""
 
 
 class SpeechDetector(Protocol):
