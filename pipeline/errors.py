@@ -10,7 +10,8 @@
     ├── TooMany                 there are as many as may be at once: say which one to end
     ├── ModelUnavailable        weights are missing, incomplete or not what they claim to be
     ├── RecognitionFailed       the recogniser failed on a window
-    │   └── RecognitionStalled  the recogniser did not answer in time
+    │   ├── RecognitionStalled  the recogniser did not answer in time
+    │   └── NoFreeChannel       every slot of a streaming recogniser is in use
     ├── GatewayFailed           an SFU cannot be reached, or refuses
     ├── BusFailed               Redis cannot be reached, or refuses: say which setting names it
     ├── Superseded              another worker captions this meeting now: whatever is still to be written is its own
@@ -62,6 +63,10 @@ class RecognitionFailed(GreffierError):
 
 
 class RecognitionStalled(RecognitionFailed):
+    pass
+
+
+class NoFreeChannel(RecognitionFailed):
     pass
 
 
