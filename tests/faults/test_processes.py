@@ -12,6 +12,8 @@ from tests.faults.scene import scene
 BACK = 15.0
 """Seconds after which captions go on, on a busy machine; make bench measures how soon they do on a quiet one."""
 STALL = 8.0
+LOST = 3.0
+"""Seconds of sound that are gone before a worker is there to take the rest."""
 
 
 async def test_a_worker_killed_in_mid_sentence_loses_no_word_though_clocks_are_apart(
@@ -112,6 +114,7 @@ async def test_sound_that_waits_for_a_worker_longer_than_it_is_kept_is_a_marked_
         await asyncio.to_thread(gateway.start)
         async with scene(fleet, speech, gateways=[gateway]) as held:
             await held.reader.until(lambda event: event.get("code") == "waiting")
+            await asyncio.sleep(max(0.0, held.began + keeps + LOST - held.now()))
             fleet.workers[0].launch()
             await held.owner()
             taken = min(held.now() - held.began, uninterrupted[-1].end)
