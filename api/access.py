@@ -36,7 +36,8 @@ from starlette.requests import HTTPConnection
 from api.denials import NotAllowed, NotSignedIn
 from api.keys import PREFIX, id_of, matches, new_key
 from api.tokens import SESSION_SECONDS, Can, PageSession, Signer, Token
-from pipeline.domain import ApiKey, KeyId, MeetingId, ParticipantId, Scope
+from pipeline.access import ApiKey, KeyId, Scope
+from pipeline.domain import MeetingId, ParticipantId
 
 COOKIE = "greffier"
 CSRF_HEADER = "x-csrf-token"

@@ -14,7 +14,8 @@ from typing import TypeAlias
 from api.parsing import parse_host, parse_languages, parse_speakers
 from api.settings import PolicyName, Settings, read_settings
 from api.variables import HOST, PORT, SPOKEN, VARIABLES
-from pipeline.domain import Scope, SpeakerCount
+from pipeline.access import Scope
+from pipeline.domain import SpeakerCount
 from pipeline.errors import (
     BusFailed,
     GreffierError,

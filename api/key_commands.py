@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from api.keys import new_key
 from api.names import LONGEST_NAME, normalised
 from api.settings import Settings
-from pipeline.domain import KeyId, Scope
+from pipeline.access import KeyId, Scope
 from pipeline.errors import InvalidInput
 from pipeline.store.sql import SqlStore
 

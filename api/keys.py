@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Iterable
 
-from pipeline.domain import ApiKey, KeyId, Scope
+from pipeline.access import ApiKey, KeyId, Scope
 
 PREFIX = "grf_"
 _FORM = re.compile(r"grf_([0-9a-f]{8})_([A-Za-z0-9_-]{43})")

@@ -17,7 +17,8 @@ from typing import Any
 import jwt
 
 from api.denials import NotSignedIn
-from pipeline.domain import MeetingId, ParticipantId, Scope
+from pipeline.access import Scope
+from pipeline.domain import MeetingId, ParticipantId
 from pipeline.errors import InvalidSetting
 
 _ALGORITHM = "HS256"

@@ -19,7 +19,6 @@ TrackId = NewType("TrackId", str)
 UtteranceId = NewType("UtteranceId", str)
 SegmentId = NewType("SegmentId", str)
 RecordingId = NewType("RecordingId", str)
-KeyId = NewType("KeyId", str)
 Samples = NDArray[np.int16]
 
 
@@ -398,32 +397,3 @@ class RecordingJob:
         if self.state is RecordingState.DONE:
             return 1.0
         return min(self.heard / self.duration, 0.99) if self.duration else 0.0
-
-
-# --- access ------------------------------------------------------------------------------------------------
-
-
-class Scope(Enum):
-    """What an application's key may be used for; ``ADMIN`` is all of it."""
-
-    MEETINGS = "meetings"
-    READ = "read"
-    RECORDINGS = "recordings"
-    RECOGNITION = "recognition"
-    METRICS = "metrics"
-    ADMIN = "admin"
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """The key of an application as it is kept; ``digest`` is the SHA-256 of its secret, which is kept nowhere.
-
-    ``ending`` is the last four characters of the secret, by which people tell keys apart.
-    """
-
-    id: KeyId
-    name: str
-    scopes: frozenset[Scope]
-    digest: str
-    created_at: float
-    ending: str = ""

@@ -17,7 +17,8 @@ from api.access import Need
 from api.app import create_app
 from api.schema import needs_of
 from media_gateway.recording import read_recording
-from pipeline.domain import SAMPLE_RATE, Scope
+from pipeline.access import Scope
+from pipeline.domain import SAMPLE_RATE
 from tests.houses import scripted_house
 from tests.serving import process
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, select
 
-from pipeline.domain import ApiKey, Caption, KeyId, Meeting, Participant, RecordingId, RecordingJob, RecordText, TrackId
+from pipeline.access import ApiKey, KeyId
+from pipeline.domain import Caption, Meeting, Participant, RecordingId, RecordingJob, RecordText, TrackId
 from pipeline.errors import InvalidInput, NotFound
 from pipeline.store import tables
 from pipeline.store.captions import keep_final, keep_record

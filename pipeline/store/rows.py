@@ -6,11 +6,10 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from pipeline.access import ApiKey, KeyId, Scope
 from pipeline.domain import (
-    ApiKey,
     Caption,
     Gap,
-    KeyId,
     Meeting,
     MeetingId,
     Participant,
@@ -21,7 +20,6 @@ from pipeline.domain import (
     RecordingJob,
     RecordingState,
     RecordText,
-    Scope,
     TrackId,
     UtteranceId,
     Word,

@@ -8,11 +8,10 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from sqlalchemy import Connection, Engine
 
+from pipeline.access import ApiKey, KeyId
 from pipeline.domain import (
-    ApiKey,
     Caption,
     Gap,
-    KeyId,
     Meeting,
     MeetingId,
     Participant,

@@ -15,7 +15,8 @@ from api.keys import new_key
 from api.serve import listening
 from api.server import HouseServer, address_of
 from api.tokens import Can, Token
-from pipeline.domain import MeetingId, ParticipantId, Scope, TrackId, Word
+from pipeline.access import Scope
+from pipeline.domain import MeetingId, ParticipantId, TrackId, Word
 from tests.houses import scripted_house
 
 ALL = frozenset(Can)

@@ -16,7 +16,8 @@ from api.denials import NotAllowed, NotSignedIn
 from api.keys import new_key
 from api.schema import needs_of
 from api.tokens import Can, Signer, Token
-from pipeline.domain import ApiKey, MeetingId, ParticipantId, Scope
+from pipeline.access import ApiKey, Scope
+from pipeline.domain import MeetingId, ParticipantId
 from tests.api.serving import Serving, serving
 
 OPEN = {

@@ -6,7 +6,7 @@ import pytest
 
 from api.cli import main
 from api.keys import id_of, matches
-from pipeline.domain import Scope
+from pipeline.access import Scope
 from pipeline.store.sql import SqlStore
 
 

@@ -1,7 +1,7 @@
 """API keys can be shown once, and never again."""
 
 from api.keys import id_of, matches, new_key
-from pipeline.domain import Scope
+from pipeline.access import Scope
 
 
 def test_a_key_matches_its_text_and_no_other() -> None:

@@ -16,7 +16,8 @@ import websockets
 from api import moshi_dialect
 from api.channels import PER_TALKER, TRACK
 from api.keys import new_key
-from pipeline.domain import Hypothesis, Samples, Scope, Window, Word
+from pipeline.access import Scope
+from pipeline.domain import Hypothesis, Samples, Window, Word
 from pipeline.errors import RecognitionFailed
 from pipeline.ports import RecognitionRequest, Recognizer
 from tests.api.moshi_client import MoshiClient, audio_messages, moshi_client, packed

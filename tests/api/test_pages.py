@@ -9,7 +9,7 @@ import pytest
 
 from api.keys import new_key
 from api.parsing import IceServer
-from pipeline.domain import Scope
+from pipeline.access import Scope
 from tests.api.serving import Serving, serving
 from tests.api.speech import caption, say
 

@@ -20,8 +20,8 @@ from api.meetings import new_id
 from api.roles import Role
 from api.settings import Settings
 from media_gateway.captioned_rooms import CaptionedRooms, Patience
+from pipeline.access import Scope
 from pipeline.bus.redis.leases import RedisLeases
-from pipeline.domain import Scope
 from pipeline.errors import InvalidSetting
 from pipeline.store.sql import SqlStore
 from tests.api.role_serving import ServedRole, role_serving, shared_settings

@@ -7,7 +7,8 @@ import pytest
 
 from api.denials import NotSignedIn
 from api.tokens import SESSION_SECONDS, Can, Signer, Token, secret_in
-from pipeline.domain import MeetingId, ParticipantId, Scope
+from pipeline.access import Scope
+from pipeline.domain import MeetingId, ParticipantId
 from pipeline.errors import InvalidSetting
 
 SECRET = b"s" * 64

@@ -12,9 +12,9 @@ import pytest
 from api.keys import new_key
 from api.roles import Role
 from api.settings import Settings
+from pipeline.access import Scope
 from pipeline.bus.redis.connection import RedisBus
 from pipeline.bus.redis.registry import Registry
-from pipeline.domain import Scope
 from pipeline.store.sql import SqlStore
 from tests.api.role_serving import ServedRole, role_serving, shared_settings
 from tests.postgresql_server import PostgreSql

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.access import ApiKey, KeyId, Scope
 from pipeline.domain import (
-    ApiKey,
     Caption,
     Gap,
-    KeyId,
     Meeting,
     MeetingId,
     Participant,
@@ -21,7 +20,6 @@ from pipeline.domain import (
     RecordingId,
     RecordingJob,
     RecordingState,
-    Scope,
     SegmentId,
     TrackId,
     UtteranceId,
