@@ -1,7 +1,7 @@
 """The words of the product as values: ids, audio, captions, segments, turns, cues, transcripts.
 
-Time is float seconds of meeting time in fields named ``start``, ``end`` and ``at``. Audio is 16 kHz mono
-signed 16-bit PCM. The text of a word carries its own leading space, so that texts join with ``"".join``.
+Time is float seconds of meeting time in fields named ``start``, ``end`` and ``at``. Audio is 16 kHz mono signed 16-bit
+PCM. The text of a word carries its own leading space, so that texts join with ``"".join``.
 """
 
 from dataclasses import dataclass, field
@@ -116,12 +116,14 @@ TrackEvent = TrackOpened | AudioFrame | SpeechStarted | SpeechEnded | AudioLost 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One recognised word; ``text`` keeps its leading space and punctuation, ``confidence`` is in [0, 1]."""
+    """One recognised word; ``text`` keeps its leading space and punctuation, ``confidence`` is in [0, 1];
+    ``level`` is how loud it was in dBFS, where that was measured, and makes no word unequal to another."""
 
     text: str
     start: float
     end: float
     confidence: float = 1.0
+    level: float | None = field(default=None, compare=False)
 
 
 class WindowKind(IntEnum):
@@ -137,10 +139,9 @@ class WindowKind(IntEnum):
 class Window:
     """Audio of one track that the live core wants recognised.
 
-    ``prefix`` holds the committed words that lie inside the window: the recogniser continues after them and
-    does not return them. ``language`` is None while it is unknown; then, and when ``detect_language`` is set, the
-    hypothesis says how likely each of ``languages`` is in the audio from ``detect_from`` on. ``glossary`` holds terms
-    that may be said.
+    ``prefix`` holds the committed words inside the window: the recogniser continues after them and does not return
+    them. ``language`` is None while it is unknown; then, and when ``detect_language`` is set, the hypothesis says how
+    likely each of ``languages`` is in the audio from ``detect_from`` on. ``glossary`` holds terms that may be said.
     """
 
     track: TrackId
@@ -158,10 +159,8 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """What a recogniser heard in one window, in meeting time, after the window's prefix.
-
-    ``cut`` says that the recogniser's guards took words away, so that speech may be missing.
-    """
+    """What a recogniser heard in one window, in meeting time, after the window's prefix; ``cut`` says that the
+    recogniser's guards took words away, so that speech may be missing."""
 
     words: tuple[Word, ...]
     language: str
@@ -286,7 +285,7 @@ class Cue:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """The record of one meeting, segments in order of their start."""
+    """The record of one meeting, segments in order of their start; ``folded`` are copies of what other tracks say."""
 
     meeting: MeetingId
     segments: tuple[Segment, ...]
@@ -295,6 +294,7 @@ class Transcript:
     participants: tuple[Participant, ...] = field(default=())
     pauses: tuple[Pause, ...] = ()
     cut: bool = False
+    folded: tuple[Segment, ...] = ()
 
 
 # --- who spoke when ---------------------------------------------------------------------------------------
