@@ -1,4 +1,4 @@
-"""The words of the product as values: ids, audio, captions, segments, turns, cues, transcripts.
+"""The words of the product as values: ids, audio, captions, segments, turns, transcripts.
 
 Time is float seconds of meeting time in fields named ``start``, ``end`` and ``at``. Audio is 16 kHz mono signed 16-bit
 PCM. The text of a word carries its own leading space, so that texts join with ``"".join``.
@@ -24,10 +24,11 @@ Samples = NDArray[np.int16]
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """A connected endpoint of a meeting, named as its own meeting service names it."""
+    """A connected endpoint of a meeting, named as its own meeting service names it; several people may share it."""
 
     id: ParticipantId
     name: str
+    shared_room: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,21 @@ class Track:
     languages: tuple[str, ...] = ()
 
 
+class Settled(Enum):
+    """By what a second look, after the meeting, settled its transcript; ``FAILED``: it could not."""
+
+    NOTHING = "nothing"
+    SOUND = "sound"
+    VOICES = "voices"
+    FAILED = "failed"
+
+
 @dataclass(frozen=True, slots=True)
 class Meeting:
     """A meeting as it is kept. ``languages`` empty means those of the settings; wall clock in seconds since 1970.
 
     ``keep_audio`` keeps the sound of each track with the meeting; ``cut`` says that a session of it ended without being
-    asked to. Meeting time 0 is ``created_at``.
+    asked to; ``settled`` is None until it was looked at again. Meeting time 0 is ``created_at``.
     """
 
     id: MeetingId
@@ -55,6 +65,7 @@ class Meeting:
     keep_audio: bool = False
     ended_at: float | None = None
     cut: bool = False
+    settled: Settled | None = None
 
 
 # --- what a tap sends over the audio bus, in order, per track -----------------------------------------
@@ -270,17 +281,6 @@ class Turn:
     @property
     def end(self) -> float:
         return max(segment.end for segment in self.segments)
-
-
-@dataclass(frozen=True, slots=True)
-class Cue:
-    """One WebVTT or SRT block; ``speaker`` is set where a turn begins."""
-
-    id: str
-    start: float
-    end: float
-    lines: tuple[str, ...]
-    speaker: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

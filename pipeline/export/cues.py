@@ -14,9 +14,10 @@ from functools import partial
 from itertools import zip_longest
 from math import ceil
 
-from pipeline.domain import Cue, Gap, ParticipantId, SegmentId, Transcript
+from pipeline.domain import Gap, ParticipantId, SegmentId, Transcript
 from pipeline.export.characters import one_line
 from pipeline.export.clock import milliseconds
+from pipeline.export.cue import Cue
 from pipeline.export.flow import LONGEST_S, Draft, drafts_of
 from pipeline.export.layout import lines_of
 from pipeline.export.names import speaker_names

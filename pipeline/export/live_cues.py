@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from itertools import chain, pairwise, zip_longest
 from typing import Any
 
-from pipeline.domain import Caption, Cue, SegmentId, TrackId, UtteranceId, Word
+from pipeline.domain import Caption, SegmentId, TrackId, UtteranceId, Word
 from pipeline.export.breaks import CLAUSE_END, SENTENCE_END
 from pipeline.export.characters import allowed, one_line
 from pipeline.export.clock import exact
+from pipeline.export.cue import Cue
 from pipeline.export.cues import shown_ms
 from pipeline.export.event import seconds, word_of
 from pipeline.export.flow import LONGEST_S, SHORTEST_S, SILENCE_S, Draft, drafts_of

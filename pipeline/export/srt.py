@@ -1,7 +1,8 @@
 """SubRip, which has neither voices nor escapes: names are written before the words they begin."""
 
-from pipeline.domain import Cue, Transcript
+from pipeline.domain import Transcript
 from pipeline.export.clock import exact
+from pipeline.export.cue import Cue
 from pipeline.export.cues import voiced_cues
 
 

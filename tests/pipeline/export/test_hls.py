@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.domain import Cue
 from pipeline.errors import NotFound
+from pipeline.export.cue import Cue
 from pipeline.export.hls import (
     COMMIT_S,
     MOST_SEGMENTS,

@@ -5,8 +5,9 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.domain import Caption, Cue, TrackId, UtteranceId, Word
+from pipeline.domain import Caption, TrackId, UtteranceId, Word
 from pipeline.export.characters import allowed
+from pipeline.export.cue import Cue
 from pipeline.export.event import caption_event
 from pipeline.export.live_cues import HEADER, GrowingDocument, LiveCue, LiveCues, moved_to
 from tests.pipeline.export.test_webvtt import assert_valid
