@@ -3,6 +3,8 @@
 from pipeline.domain import Word
 
 _ECHO = 0.3
+_DIGIT, _NUMBER = 0.06, 3
+"""Seconds: nobody says a digit of a number of some digits faster."""
 
 
 def spoken_form(text: str) -> str:
@@ -48,8 +50,10 @@ def without_loops(words: tuple[Word, ...]) -> tuple[Word, ...]:
     """``words`` with two turns left of a phrase that is repeated over and over; what follows it stays.
 
     People say one word six times in a row ("non, non, non"), two words four times, more words three times, and
-    numbers twice as often ("0000 0000"); more is how recognisers loop on noise.
+    numbers twice as often ("0000 0000"); more is how recognisers loop on noise. A number that comes again faster than
+    anybody says its digits ("01803 01803" in two seconds, the second in 0.2 s) is a loop as it begins.
     """
+    words = _without_hurried(words)
     said = [spoken_form(word.text) for word in words]
     for start in range(len(said)):
         for length in range(1, min(8, (len(said) - start) // 2) + 1):
@@ -72,6 +76,17 @@ def without_echo(words: tuple[Word, ...], said: tuple[Word, ...], end: float) ->
     if not words or words[-1].end <= end or words[-1].start < end - _ECHO:
         return words
     return words[:-1] if spoken_form(words[-1].text) in {spoken_form(word.text) for word in said} else words
+
+
+def _without_hurried(words: tuple[Word, ...]) -> tuple[Word, ...]:
+    kept: list[Word] = []
+    for word in words:
+        text = spoken_form(word.text)
+        again = bool(kept) and text == spoken_form(kept[-1].text)
+        number = text.isdigit() and len(text) >= _NUMBER
+        if not (again and number and word.end - word.start < _DIGIT * len(text)):
+            kept.append(word)
+    return tuple(kept)
 
 
 def _most_turns(phrase: list[str]) -> int:

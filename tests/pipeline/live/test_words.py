@@ -89,6 +89,15 @@ def test_two_turns_of_a_loop_and_what_follows_it_stay(said: str, left: str) -> N
     assert text(without_loops(words(said))) == left
 
 
+def test_a_number_that_comes_again_faster_than_it_can_be_said_is_dropped() -> None:
+    said, hurried = Word(" 01803", 0.0, 1.4), Word(" 01803", 1.4, 1.6)
+    assert without_loops((said, hurried, Word(" 01803", 1.6, 1.7))) == (said,)
+    assert without_loops((said, Word(" 01803", 1.4, 2.8)))[1:] != (), "it was said twice"
+    assert without_loops((said, Word(" 01804", 1.4, 1.6)))[1:] != (), "it is another number"
+    assert without_loops((Word(" 4", 0.0, 0.3), Word(" 4", 0.3, 0.3)))[1:] != (), "a digit alone is short"
+    assert without_loops((Word(" nous", 0.0, 0.4), Word(" nous", 0.4, 0.5)))[1:] != (), "words may be"
+
+
 def test_a_last_word_that_echoes_what_was_said_beyond_the_end_of_speech_is_dropped() -> None:
     said = (Word(" Mr.", 0.0, 0.4), Word(" Quilter", 0.4, 1.0))
     gospel, echo = Word(" gospel.", 4.0, 4.8), Word(" Mr.", 4.8, 5.2)
