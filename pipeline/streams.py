@@ -35,7 +35,7 @@ class SpeechStream(Protocol):
         """Ends once the stream is closed; raises ``RecognitionFailed`` when it is lost."""
 
     async def close(self) -> None:
-        """Gives the slot back; never raises, and does nothing the second time."""
+        """Gives the slot back; never raises, and does nothing the second time. Nobody waits for it."""
 
 
 class StreamingRecognizer(Protocol):
@@ -46,3 +46,6 @@ class StreamingRecognizer(Protocol):
 
     async def open(self) -> SpeechStream:
         """Takes a slot. Raises ``NoFreeChannel`` when all are in use, ``RecognitionFailed`` when no server answers."""
+
+    def given_up(self) -> None:
+        """Told each time windows go on with speech that was to be streamed."""
