@@ -179,7 +179,7 @@ def run_noise() -> list[Row]:
     """The cost of open microphones: one talker with them, against the same talker alone."""
     talker = TrackFile(meetings.one_talker("fr").path, 0.0)
     rooms = meetings.rooms(NOISY_COUNT, NOISY_SECONDS)
-    alone = replay("noise-without", [talker], *SPEECH, reuse=True)
+    alone = replay("noise-without", [talker], *SPEECH)
     beside = replay("noise", [talker, *rooms], *SPEECH)
     # From 15 s on both have started, and until 60 s the rooms are open.
     with_rooms, without = beside.usage.cpu_between(15.0, 60.0), alone.usage.cpu_between(15.0, 60.0)
@@ -294,7 +294,7 @@ SCENARIOS = (
     Scenario("browser", 90, run_browser),
     Scenario("livekit", 160, run_livekit),
     Scenario("talkers-4", 195, run_four),
-    Scenario("noise", 75, run_noise),
+    Scenario("noise", 150, run_noise),
     Scenario("offline", 90, run_offline),
     Scenario("mixed", 205, run_mixed),
     Scenario("talkers-8", 900, run_eight),
