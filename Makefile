@@ -9,16 +9,19 @@ PACKAGES := pipeline api models media_gateway
 # `make test TESTS=tests/models` runs some tests only, without the coverage floor.
 TESTS ?=
 
-.PHONY: help setup services run test lint format bench bench-sweep bench-peers constraints clean
+.PHONY: help setup services kyutai-server run test lint format bench bench-sweep bench-peers constraints clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## make .venv, install the pinned packages, fetch the weights
 	@.ci/setup
 
 services: ## install the Debian packages that tests need (when root), build their servers
 	@.ci/services
+
+kyutai-server: ## build Kyutai's moshi-server, for the tests that talk to it (half an hour the first time)
+	@.ci/kyutai-server
 
 run: setup ## start the server on this machine and say where its page is; Ctrl-C stops it
 	@$(BIN)/greffier serve

@@ -47,12 +47,12 @@ async def test_words_come_a_delay_after_their_end_and_their_ends_with_the_next_w
 async def test_a_recording_says_its_words_wherever_a_part_of_it_is_heard() -> None:
     sound = heard("en_LJ001-0002.wav")
     recording = Recording(sound, WORDS)
-    second = sound[int(0.7 * 16_000) :]  # the first half of w1 was cut off
+    second = sound[int(0.7 * 16_000) :]  # less than half of w1 is cut off
     async with kyutai_server(lambda: Recited(recording)) as server:
         assert (await told(server, sound)).text == "w0 w1 w2 w3 w4"
         assert (await told(server, silence(0.5), second)).text == "w1 w2 w3 w4"
         assert (await told(server, sound[:17_000], sound)).text == "w0 w1 w0 w1 w2 w3 w4"
-        assert (await told(server, sound[:17_000], silence(1.0), sound[22_000:])).text == "w0 w1 w3 w4"
+        assert (await told(server, sound[:17_000], silence(1.0), sound[22_000:])).text == "w0 w1 w4"
         assert (await told(server, noise(1.0, -20.0))).text == ""
         again = await told(server, silence(1.04), sound)
         assert again.of("Word")[0]["start_time"] == pytest.approx(1.04 + 0.3, abs=0.06)
@@ -130,4 +130,4 @@ async def test_mute_it_steps_and_hears_no_words() -> None:
     async with kyutai_server(Babble, mute=True) as server:
         client = await told(server, noise(1.0, -20.0))
     assert client.text == ""
-    assert len(client.of("Step")) >= 20
+    assert len(client.of("Step")) >= 15
