@@ -19,7 +19,7 @@ from tests.benchmarks.languages import Spoken, count_right
 from tests.benchmarks.latency import Latencies, measure_track, percentile
 from tests.benchmarks.replay import Replay
 from tests.benchmarks.score import Errors, add_up, score_placed
-from tests.benchmarks.truth import speech_in, truth_of
+from tests.benchmarks.truth import said_in, speech_in, truth_of
 
 Figures = dict[str, float]
 
@@ -91,7 +91,7 @@ def integrity_figures(replays: Iterable[Replay]) -> Figures:
         erasure += measure_erasure(replay.events)
         for name, track in replay.tracks.items():
             if track.placed:
-                outside += len(words_outside(caption_words(replay.by_track[name]), speech_in(track)))
+                outside += len(words_outside(caption_words(replay.by_track[name]), said_in(track)))
     return {
         "committed_changed": violations.changed + violations.mistold,
         "revisions_disordered": violations.disordered,

@@ -39,3 +39,14 @@ def speech_in(track: TrackFile) -> list[Span]:
     """The voiced spans of a track by the detector, of every clip that sounds in it."""
     spans = [span for place in track.placed for span in shift(yardstick.speech_of(place.clip), place.offset)]
     return [(start, min(end, track.duration)) for start, end in spans if start < track.duration]
+
+
+def said_in(track: TrackFile) -> list[Span]:
+    """The voiced spans of a track, and the words that people found in it by hand: a detector misses an "mm-hmm"."""
+    words = [
+        (word.start + place.offset, word.end + place.offset)
+        for place in track.placed
+        for word in place.clip.words
+        if word.start + place.offset < track.duration
+    ]
+    return speech_in(track) + words
