@@ -59,9 +59,12 @@ def json(transcript: Transcript) -> str:
         "pauses": [_pause_fields(pause) for pause in transcript.pauses],
         "cut": transcript.cut,
     }
-    written = standard.dumps(document, ensure_ascii=False, allow_nan=False)
-    # UTF-8 has no lone surrogates, JSON escapes do (RFC 8259, section 8.2).
-    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", written) + "\n"
+    return without_surrogates(standard.dumps(document, ensure_ascii=False, allow_nan=False)) + "\n"
+
+
+def without_surrogates(written: str) -> str:
+    """UTF-8 has no lone surrogates, JSON escapes do (RFC 8259, section 8.2)."""
+    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", written)
 
 
 def _segment_fields(segment: Segment) -> dict[str, object]:
