@@ -1,24 +1,20 @@
 """Captions of one track: which window to recognise next, and what to show once its words are known."""
 
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 
-from pipeline.domain import Caption, Hypothesis, TrackId, UtteranceId, Window, WindowKind, Word
+from pipeline.domain import Caption, Hypothesis, TrackId, Window, WindowKind, Word
 from pipeline.live.language import LanguageTracker
 from pipeline.live.policies import CommitPolicy
 from pipeline.live.settings import LiveSettings
-from pipeline.live.utterance import Utterance, number_of
-from pipeline.live.words import after_committed, ends_sentence, monotone, without_echo, without_loops
+from pipeline.live.utterance import Utterance
+from pipeline.live.utterances import LONGEST, TRAIL, Utterances
+from pipeline.live.words import after_committed, monotone, without_echo, without_loops
 
 _LEAD = 0.3
 """Audio before the detected start of speech that a window includes: onsets are quiet."""
-_TRAIL = 0.25
-"""Audio after the detected end of speech that the last window includes."""
 _COVERED = 0.1
 """A window that heard this much after the end of speech needs no successor."""
-_LONGEST = 28.0
-"""A window never exceeds what Whisper hears (30 s); a lagging track catches up in several."""
 _RECENT = 3.0
 _LEAST_LOOK = 2.0
 """The language is looked for in at most and at least this much of the newest audio of an utterance."""
@@ -33,61 +29,59 @@ _ATTEMPTS = 3
 class TrackCaptioner:
     """Fed with speech, audio and hypotheses of one track; drained of windows, captions and finished utterances.
 
-    All that is said before ``committed_until`` is committed; audio is known until ``audio_end``.
+    A window never exceeds ``LONGEST``; a lagging track catches up in several. The last one of an utterance includes
+    ``TRAIL`` after the detected end of speech.
     """
 
     track: TrackId
     settings: LiveSettings
-    new_policy: Callable[[], CommitPolicy]
+    new_policy: InitVar[Callable[[], CommitPolicy]]
     language: LanguageTracker
     glossary: tuple[str, ...] = ()
-    _open: deque[Utterance] = field(default_factory=deque)
+    said: Utterances = field(init=False)
     _speaking: bool = False
-    audio_end: float = 0.0
-    _serial: int = 0
     _in_flight: Window | None = None
-    _history: deque[Word] = field(default_factory=deque)
-    committed_until: float = 0.0
     _window_from: float = 0.0
     _looked_at: float = -1e9
-    _outbox: dict[UtteranceId, Caption] = field(default_factory=dict)
-    _finished: list[tuple[Utterance, Caption]] = field(default_factory=list)
-    _unheard: list[tuple[float, float]] = field(default_factory=list)
+
+    def __post_init__(self, new_policy: Callable[[], CommitPolicy]) -> None:
+        self.said = Utterances(self.track, self.settings, new_policy)
 
     # --- in ---------------------------------------------------------------------------------------------
 
     def resume(self, finals: Sequence[Caption], shown: Caption | None) -> None:
         """Goes on where another captioner stopped; see ``MeetingCaptioner.resume``."""
         captions = [*finals, shown] if shown else finals
-        self._serial = max((number_of(caption.utterance) for caption in captions), default=0)
-        self._remember([word for caption in captions for word in caption.words])
-        recent = (word.start for word in self._history if word.start >= self.committed_until - self.settings.keep)
+        self.said.go_on_with(captions)
+        recent = (word.start for word in self.said.history if word.start >= self.committed_until - self.settings.keep)
         self._window_from = next(recent, self.committed_until)
         for newest in captions[-1:]:
             self.language.go_on_with(newest.language)
         if shown is not None:
-            self._open.append(Utterance.shown(shown, self.committed_until, self.new_policy()))
+            self.said.open.append(Utterance.shown(shown, self.committed_until, self.said.new_policy()))
             self._speaking = True
 
     def speech_started(self, at: float) -> None:
         if not self._speaking:
             self._speaking = True
-            self._open.append(self._begin(max(at, self.committed_until)))
-        elif self._open[-1].resumed and not self._open[-1].heard:
-            self._open[-1].start = max(at, self.committed_until)  # shown without words: nobody knew where it began
+            self.said.open.append(self._begin(max(at, self.committed_until)))
+            return
+        shown = self.said.open[-1]
+        if shown.resumed and not shown.heard:
+            shown.start = max(at, self.committed_until)  # shown without words: nobody knew where it began
 
     def audio_until(self, at: float) -> None:
-        self.audio_end = max(self.audio_end, at)
+        self.said.audio_end = max(self.audio_end, at)
 
     def speech_ended(self, at: float) -> None:
         """Speech of before a resumed utterance, fed again, does not end it; speech before committed words is none."""
-        begun = self._open[-1] if self._speaking else None
+        begun = self.said.open[-1] if self._speaking else None
         if begun is None or (begun.resumed and at <= begun.start):
             return
         if at > self.committed_until or begun.revision:
             self.closed(at)
             return
-        self._open.pop()
+        self.said.open.pop()
         self._speaking = False
 
     def closed(self, at: float) -> None:
@@ -95,11 +89,11 @@ class TrackCaptioner:
         if not self._speaking:
             return
         self._speaking = False
-        utterance = self._open[-1]
+        utterance = self.said.open[-1]
         utterance.end = max(at, utterance.start)
         self.audio_until(utterance.end)  # what did not come before the end of speech never will
-        if utterance.heard >= utterance.end + _COVERED and self._open[0] is utterance and not utterance.alone:
-            self._finish(utterance, utterance.end)
+        if utterance.heard >= utterance.end + _COVERED and self.said.open[0] is utterance and not utterance.alone:
+            self.said.finish(utterance, utterance.end)
 
     def hypothesis(self, window: Window, heard: Hypothesis) -> None:
         """Take the words of ``window``, once; they finish their own utterance, whatever began since."""
@@ -122,16 +116,16 @@ class TrackCaptioner:
             return
         utterance.failures += 1
         if utterance.failures >= _ATTEMPTS and utterance.end is not None:
-            self._give_up(utterance, utterance.end)
-            self._finish(utterance, utterance.end)
+            self.said.give_up(utterance, utterance.end)
+            self.said.finish(utterance, utterance.end)
 
     # --- out --------------------------------------------------------------------------------------------
 
     def wanted(self) -> WindowKind | None:
         """The kind of window this track wants recognised now."""
-        if self._in_flight is not None or not self._open:
+        if self._in_flight is not None or not self.said.open:
             return None
-        utterance = self._open[0]
+        utterance = self.said.open[0]
         if utterance.end is not None:
             return WindowKind.FINAL
         fresh = self.audio_end - max(utterance.heard, utterance.start)
@@ -147,14 +141,14 @@ class TrackCaptioner:
         kind = self.wanted()
         if kind is None:
             return None
-        utterance = self._open[0]
-        end = self.audio_end if utterance.end is None else min(self.audio_end, utterance.end + _TRAIL)
+        utterance = self.said.open[0]
+        end = self.audio_end if utterance.end is None else min(self.audio_end, utterance.end + TRAIL)
         # Wherever the window would begin, it goes on from what was heard, or a lagging track would never catch up.
-        reach = min(end, utterance.heard + _LONGEST - self.settings.window)
+        reach = min(end, utterance.heard + LONGEST - self.settings.window)
         alone = kind is WindowKind.LIVE and self._resumed(utterance) and end - utterance.start < _ALONE
         wished = utterance.start - _LEAD if alone else self._window_start(utterance, end)
-        start = min(max(wished, not_before, reach - _LONGEST), end)
-        end = min(end, start + _LONGEST)
+        start = min(max(wished, not_before, reach - LONGEST), end)
+        end = min(end, start + LONGEST)
         if not alone:
             self._window_from = start
         utterance.alone = alone
@@ -172,7 +166,7 @@ class TrackCaptioner:
             language=self.language.current,
             detect_language=detect,
             detect_from=self._detect_from(utterance, end),
-            prefix=tuple(word for word in self._history if word.start >= start),
+            prefix=tuple(word for word in self.said.history if word.start >= start),
             glossary=self.glossary,
         )
         return self._in_flight
@@ -186,68 +180,74 @@ class TrackCaptioner:
 
     def captions_to_send(self) -> list[Caption]:
         """The newest caption of every utterance that changed since the last call."""
-        captions = list(self._outbox.values())
-        self._outbox.clear()
-        return captions
+        return self.said.captions_to_send()
 
     def finished_utterances(self) -> list[tuple[Utterance, Caption]]:
         """The utterances whose final was made since the last call."""
-        finished, self._finished = self._finished, []
-        return finished
+        return self.said.finished()
 
     def unheard(self) -> list[tuple[float, float]]:
         """The spans of speech given up since the last call."""
-        spans, self._unheard = self._unheard, []
-        return spans
+        return self.said.unheard()
+
+    @property
+    def audio_end(self) -> float:
+        return self.said.audio_end
+
+    @property
+    def committed_until(self) -> float:
+        return self.said.committed_until
 
     @property
     def busy(self) -> bool:
         """Whether an utterance is open or a window on its way."""
-        return bool(self._open) or self._in_flight is not None
+        return bool(self.said.open) or self._in_flight is not None
 
     @property
     def urgency(self) -> WindowKind:
-        return WindowKind.FINAL if self._open and self._open[0].end is not None else WindowKind.LIVE
+        return WindowKind.FINAL if self.said.open and self.said.open[0].end is not None else WindowKind.LIVE
 
     @property
     def lag(self) -> float:
         """Seconds of heard speech that no window has covered yet."""
-        if not self._open:
-            return 0.0
-        utterance = self._open[0]
-        return max(0.0, self.audio_end - max(utterance.heard, utterance.start))
+        return self.said.lag
 
     @property
     def wordless_since(self) -> float | None:
         """The end of the last word of the speech that is open, or its start; None where none is."""
-        ends = [max(one.start, *(word.end for word in one.tail[-1:]), self.committed_until) for one in self._open]
-        return ends[0] if ends else None
+        if not self.said.open:
+            return None
+        oldest = self.said.open[0]
+        return max(oldest.start, *(word.end for word in oldest.tail[-1:]), self.committed_until)
 
     @property
     def needed_from(self) -> float:
         """Audio before this moment is needed by no further live window, nor for the record of what is open."""
-        return max(0.0, min([self._window_from, self.committed_until, *(one.start for one in self._open)]) - _LEAD)
+        starts = [utterance.start for utterance in self.said.open]
+        return max(0.0, min([self._window_from, self.committed_until, *starts]) - _LEAD)
 
     # --- utterances -------------------------------------------------------------------------------------
 
     def reset(self) -> None:
         """The next window is heard alone: without the words and sound of before, in whichever language it seems."""
         self.language = LanguageTracker(self.language.languages)
-        self._history.clear()
-        if self._open:
-            self._switch_language(self._open[0])
+        self.said.history.clear()
+        if self.said.open:
+            self._switch_language(self.said.open[0])
 
     def _begin(self, at: float) -> Utterance:
-        self._serial += 1
-        name = UtteranceId(f"{self.track}#{self._serial}")
-        return Utterance(name, at, self.new_policy(), self.language.current or self.language.languages[0])
+        return self.said.begin(at, self._language)
+
+    @property
+    def _language(self) -> str:
+        return self.language.current or self.language.languages[0]
 
     def _landed(self, window: Window) -> Utterance | None:
         """The utterance of the window that was on its way, if it is still open; None for any other window."""
         if window != self._in_flight:
             return None
         self._in_flight = None
-        return next((utterance for utterance in self._open if utterance.id == window.utterance), None)
+        return next((utterance for utterance in self.said.open if utterance.id == window.utterance), None)
 
     def _look(self, utterance: Utterance, window: Window, heard: Hypothesis) -> bool:
         """Take what the hypothesis says of the language, for the audio since the last look; True when it changed."""
@@ -263,115 +263,49 @@ class TrackCaptioner:
 
     def _take(self, utterance: Utterance, window: Window, words: tuple[Word, ...], interval: float) -> None:
         floor = max(self.committed_until, utterance.start - _LEAD)
-        fresh = tuple(word for word in after_committed(words, tuple(self._history)) if word.end > floor)
+        fresh = tuple(word for word in after_committed(words, tuple(self.said.history)) if word.end > floor)
         fresh = without_loops(monotone(fresh, floor, window.end))
         if utterance.end is not None and window.end >= utterance.end and not utterance.alone:
-            utterance.tail = without_echo(fresh, (*self._history, *fresh[:-1]), utterance.end)
-            self._finish(utterance, utterance.end)
+            utterance.tail = without_echo(fresh, (*self.said.history, *fresh[:-1]), utterance.end)
+            self.said.finish(utterance, utterance.end)
             return
         if utterance.revision == 0 and all(word.confidence < _PLAUSIBLE for word in fresh):
             return
         count = 0 if self.language.doubted else utterance.policy.committable(window, fresh, interval)
         changed = count > 0 or fresh[count:] != utterance.tail
-        self._commit(utterance, fresh[:count])
+        self.said.commit(utterance, fresh[:count])
         utterance.tail = fresh[count:]
         if changed:
-            self._publish(utterance, final=False)
-        self._split_if_long(utterance)
-
-    def _commit(self, utterance: Utterance, words: tuple[Word, ...]) -> None:
-        utterance.words.extend(words)
-        self._remember(words)
-
-    def _remember(self, words: Sequence[Word]) -> None:
-        self._history.extend(words)
-        if words:
-            self.committed_until = max(self.committed_until, words[-1].end)
-        while self._history and self._history[0].start < self.committed_until - _LONGEST:
-            self._history.popleft()
-
-    def _publish(self, utterance: Utterance, final: bool) -> Caption:
-        utterance.revision += 1
-        caption = Caption(
-            track=self.track,
-            utterance=utterance.id,
-            revision=utterance.revision,
-            final=final,
-            language=utterance.language,
-            words=tuple(utterance.words),
-            tail=utterance.tail,
-            lag=self.lag,
-        )
-        self._outbox[utterance.id] = caption
-        return caption
-
-    def _finish(self, utterance: Utterance, end: float) -> None:
-        """Everything that was heard until its ``end`` is committed; an utterance without words leaves no trace."""
-        self._commit(utterance, tuple(word for word in utterance.tail if word.start <= end + _TRAIL))
-        utterance.tail = ()
-        self._open.remove(utterance)
-        self.committed_until = max(self.committed_until, end)
-        if utterance.words or utterance.revision:
-            self._finished.append((utterance, self._publish(utterance, final=True)))
-
-    def _split_if_long(self, utterance: Utterance) -> None:
-        """End an utterance that goes on without pause where a sentence, or else a word, has just been committed."""
-        if not utterance.words:
-            return
-        last = utterance.words[-1]
-        length = last.end - utterance.start
-        long = length > self.settings.soft_utterance and ends_sentence(last.text)
-        if long or length > self.settings.hard_utterance:
-            self._divide(utterance)
-
-    def _divide(self, utterance: Utterance) -> Utterance:
-        """Finish ``utterance`` at its last committed word; what follows belongs to a new one in its place."""
-        tail, utterance.tail = utterance.tail, ()
-        end = utterance.words[-1].end
-        self._finish(utterance, end)
-        successor = self._begin(end)
-        self._open.appendleft(successor)
-        successor.heard, successor.looked, successor.tail = utterance.heard, utterance.looked, tail
-        successor.end = None if utterance.end is None else max(utterance.end, end)
-        if tail:
-            self._publish(successor, final=False)
-        return successor
+            self.said.publish(utterance, final=False)
+        self.said.split_if_long(utterance, self._language)
 
     def _switch_language(self, utterance: Utterance) -> None:
         """The participant changed language: what is committed stays, the rest is heard again in the new one."""
         utterance.tail = ()
         if utterance.words:
-            utterance = self._divide(utterance)
+            utterance = self.said.divide(utterance, self._language)
         utterance.heard = 0.0
         utterance.language = self.language.current or utterance.language
-        self._history.clear()
+        self.said.history.clear()
         self._window_from = max(self.committed_until, utterance.start)
 
     def _forget(self, not_before: float) -> None:
         """Audio before ``not_before`` is gone: utterances that lie before it are finished with what was heard."""
-        while self._open:
-            utterance = self._open[0]
-            self._give_up(utterance, not_before)
+        while self.said.open:
+            utterance = self.said.open[0]
+            self.said.give_up(utterance, not_before)
             if utterance.end is None or utterance.end > not_before:
                 return
-            self._finish(utterance, utterance.end)
-
-    def _give_up(self, utterance: Utterance, until: float) -> None:
-        known = max(utterance.heard, utterance.start)
-        gone = min(until, self.audio_end if utterance.end is None else utterance.end)
-        if known < gone:
-            self._unheard.append((known, gone))
-            utterance.heard = gone
-            self.committed_until = max(self.committed_until, gone)
+            self.said.finish(utterance, utterance.end)
 
     def _keep_leaving(self, utterance: Utterance, start: float) -> None:
         """Words of the tail that windows from ``start`` on no longer hear whole are committed as they are."""
         tail = utterance.tail
         leaving = tuple(word for word in tail if word.start < start)
         if leaving:
-            self._commit(utterance, leaving)
+            self.said.commit(utterance, leaving)
             utterance.tail = tail[len(leaving) :]
-            self._publish(utterance, final=False)
+            self.said.publish(utterance, final=False)
 
     def _detect_from(self, utterance: Utterance, end: float) -> float:
         """The language is looked for in what is not committed, or in a little more where that is short."""
@@ -381,19 +315,20 @@ class TrackCaptioner:
     # --- windows ----------------------------------------------------------------------------------------
 
     def _resumed(self, utterance: Utterance) -> bool:
-        return bool(self._history) and utterance.start - self._history[-1].end < self.settings.join
+        return bool(self.said.history) and utterance.start - self.said.history[-1].end < self.settings.join
 
     def _window_start(self, utterance: Utterance, end: float) -> float:
         """Where the window begins: audio is carried across short pauses, and shortened at a committed word."""
         opening = max(utterance.start - _LEAD, 0.0)
         resumed = self._resumed(utterance)
         start = min(self._window_from, opening) if resumed else opening
-        if resumed and start < self._history[0].start:
-            start = max(start, self._history[0].start - 0.05)
+        if resumed and start < self.said.history[0].start:
+            start = max(start, self.said.history[0].start - 0.05)
         if end - start <= self.settings.window:
             return start
         target = end - self.settings.keep
-        starts = [word.start for word in self._history if start < word.start <= max(target, self.committed_until)]
+        before = max(target, self.committed_until)
+        starts = [word.start for word in self.said.history if start < word.start <= before]
         if starts:
             return max(min(starts, key=lambda moment: abs(moment - target)) - 0.05, 0.0)
         unheard = max(opening, self.committed_until, utterance.heard - self.settings.window)

@@ -504,7 +504,7 @@ def test_all_speech_may_be_gone() -> None:
 
 def test_words_that_leave_the_window_undecided_are_committed() -> None:
     track = captioner()
-    track.new_policy = AlwaysUnsure
+    track.said.new_policy = AlwaysUnsure
     track.speech_started(0.0)
     track.audio_until(20.0)
     (caption,) = answer(track, "well then", 2.0)
