@@ -17,14 +17,15 @@
       }],
       "gaps": [{"track": str, "participant": id, "start": s, "end": s, "reason": str}],
       "pauses": [{"start": s, "end": s | null}],
-      "cut": bool
+      "cut": bool,
+      "folded": [{"segment": id, "track": str, "participant": id, "start": s, "end": s, "text": str}]
     }
 
 Times are seconds of meeting time, to the millisecond. ``label`` is the name by which other formats tell participants
 apart. ``texts`` holds every text that the segment has, the best first; ``text`` and ``origin`` repeat that one. A word
 carries its own leading space. Words of a correction are timed by those it kept. The ``end`` of a pause is null while it
-lasts; ``cut`` says that a session ended without being asked to, so that speech may be missing. Within a version keys
-are only added.
+lasts; ``cut`` says that a session ended without being asked to, so that speech may be missing. ``folded`` is what was
+left out of segments because another track says it: two microphones in one room. Within a version keys are only added.
 """
 
 import json as standard
@@ -58,6 +59,7 @@ def json(transcript: Transcript) -> str:
         "gaps": [_gap_fields(gap) for gap in transcript.gaps],
         "pauses": [_pause_fields(pause) for pause in transcript.pauses],
         "cut": transcript.cut,
+        "folded": [_folded_fields(segment) for segment in transcript.folded],
     }
     return without_surrogates(standard.dumps(document, ensure_ascii=False, allow_nan=False)) + "\n"
 
@@ -104,6 +106,17 @@ def _gap_fields(gap: Gap) -> dict[str, object]:
         "start": seconds(gap.start),
         "end": seconds(gap.end),
         "reason": gap.reason,
+    }
+
+
+def _folded_fields(piece: Segment) -> dict[str, object]:
+    return {
+        "segment": piece.id,
+        "track": piece.track,
+        "participant": piece.participant.id,
+        "start": seconds(piece.start),
+        "end": seconds(piece.end),
+        "text": text_of(piece)[0],
     }
 
 

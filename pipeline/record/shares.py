@@ -42,7 +42,7 @@ def in_order(words: Sequence[Word]) -> tuple[Word, ...]:
     for word in words:
         start = max(start, word.start)
         end = max(end, word.end, start)
-        placed.append(Word(word.text, start, end, word.confidence))
+        placed.append(Word(word.text, start, end, word.confidence, word.level))
     return tuple(placed)
 
 

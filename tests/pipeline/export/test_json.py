@@ -1,4 +1,5 @@
 import json as standard
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -21,6 +22,7 @@ def test_an_empty_transcript_is_a_valid_document():
         "gaps": [],
         "pauses": [],
         "cut": False,
+        "folded": [],
     }
 
 
@@ -54,6 +56,20 @@ def test_a_segment_holds_every_text_with_its_origin_the_best_first():
             },
         ],
     }
+
+
+def test_what_was_left_out_as_a_copy_says_whose_segment_it_was_and_when():
+    said = replace(transcript(segment("u", "oui", 0, 1)), folded=(segment("v", "bonjour à tous", 2, 3, OTHER_ANNE),))
+    assert standard.loads(json(said))["folded"] == [
+        {
+            "segment": "v",
+            "track": "track-anne-2",
+            "participant": "anne-2",
+            "start": 2.0,
+            "end": 3.0,
+            "text": "bonjour à tous",
+        }
+    ]
 
 
 def test_participants_of_one_name_have_labels_of_their_own_and_gaps_their_reason():

@@ -1,0 +1,115 @@
+"""Words of one microphone that another one heard as well: two microphones of one room.
+
+A copy is three or more words in a row that another track says too, each within a second, and louder. Six words in a
+row are never said by two people at once, so a little louder is enough; three to five may be ("bonjour à tous", "merci
+beaucoup, au revoir"), so it takes as much as a microphone at the next place is quieter. A phrase of fewer than three
+different words ("oui, oui, oui") is nobody's copy. Where nobody measured how loud words were, six and more are a copy
+of the same ones that a recogniser was surer of. Of words that are as loud, or as sure, neither are a copy.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from math import log10
+from unicodedata import combining, normalize
+
+from pipeline.domain import Word
+from pipeline.record.shares import spoken_form
+
+APART_S = 1.0
+"""How far apart a word and its copy may start."""
+LEAST = 3
+"""Fewer words in a row, or fewer different ones, are no copy."""
+MANY = 6
+"""So many words in a row are not said by two people at once."""
+FARTHER_DB = 6.0
+"""How much louder fewer words are where they were said: as much as a microphone loses at twice the distance."""
+LOUDER_DB = 1.0
+"""How much louder many words are where they were said."""
+SURER = 0.02
+"""How much more confident a recogniser is of many words where they were said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """``count`` words of a line from number ``first`` on that line ``other`` says too, from number ``original`` on."""
+
+    other: int
+    first: int
+    original: int
+    count: int
+
+    @property
+    def end(self) -> int:
+        return self.first + self.count
+
+
+@dataclass(slots=True)
+class Lines:
+    """The words of several tracks, each in order of their start; every word has a spoken form."""
+
+    lines: Sequence[Sequence[Word]]
+    _places: dict[str, list[tuple[float, int, int]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for number, line in enumerate(self.lines):
+            for place, word in enumerate(line):
+                self._places.setdefault(plain_form(word.text), []).append((word.start, number, place))
+        for places in self._places.values():
+            places.sort()
+
+    def runs(self, line: int, least: int = LEAST) -> list[Run]:
+        """All runs of at least so many words, as long as they get, that ``line`` has in common with another line."""
+        found: list[Run] = []
+        growing: dict[tuple[int, int], int] = {}
+        for place, word in enumerate(self.lines[line]):
+            longer = {(other, at): growing.get((other, at - 1), 0) + 1 for other, at in self._near(word, line)}
+            ended = {end: count for end, count in growing.items() if (end[0], end[1] + 1) not in longer}
+            found += _runs(place, ended)
+            growing = longer
+        found += _runs(len(self.lines[line]), growing)
+        return [run for run in found if run.count >= least]
+
+    def copied(self, line: int, run: Run) -> bool:
+        """Whether the words of a ``run`` of ``line`` are a copy, and not those of the other line."""
+        words = self.lines[line][run.first : run.end]
+        return is_copy(words, self.lines[run.other][run.original : run.original + run.count])
+
+    def _near(self, word: Word, line: int) -> Iterator[tuple[int, int]]:
+        places = self._places[plain_form(word.text)]
+        first = bisect_left(places, word.start - APART_S, key=lambda place: place[0])
+        last = bisect_right(places, word.start + APART_S, key=lambda place: place[0])
+        return ((number, place) for _, number, place in places[first:last] if number != line)
+
+
+def is_copy(words: Sequence[Word], others: Sequence[Word]) -> bool:
+    """Whether ``words`` are a copy of ``others``, which say the same."""
+    if len({plain_form(word.text) for word in words}) < LEAST:
+        return False
+    many = len(words) >= MANY
+    here, there = loudness(words), loudness(others)
+    if here is not None and there is not None:
+        return there - here >= (LOUDER_DB if many else FARTHER_DB)
+    return many and _confidence(others) - _confidence(words) >= SURER
+
+
+def loudness(words: Sequence[Word]) -> float | None:
+    """The mean level of the words whose level is known, in dBFS."""
+    powers = [10.0 ** (word.level / 10.0) for word in words if word.level is not None]
+    return 10.0 * log10(sum(powers) / len(powers)) if powers else None
+
+
+@lru_cache(maxsize=4096)
+def plain_form(text: str) -> str:
+    """What is said, without case, accents, spaces and punctuation."""
+    return spoken_form("".join(sign for sign in normalize("NFKD", text) if not combining(sign)))
+
+
+def _runs(end: int, lengths: dict[tuple[int, int], int]) -> Iterator[Run]:
+    """The runs that end before place ``end``, by where they end in another line."""
+    return (Run(other, end - count, last + 1 - count, count) for (other, last), count in lengths.items())
+
+
+def _confidence(words: Sequence[Word]) -> float:
+    return sum(word.confidence for word in words) / len(words)
