@@ -36,13 +36,18 @@ def open_diarizer(settings: Settings, progress: Progress, threads: int | None = 
 
 
 def voice_search(settings: Settings, threads: int | None = None) -> VoiceSearch | None:
-    """For uploaded recordings, where voices are to be told apart; torch is loaded at the first of them.
+    """What tells voices apart in whole recordings, where it is installed; torch is loaded at the first of them.
 
     ``threads``: of torch, where captions are made in the same process.
     """
-    if settings.diarize_recordings is DiarizeRecordings.NEVER or importlib.util.find_spec("torch") is None:
+    if importlib.util.find_spec("torch") is None:
         return None
     return VoiceSearch(lambda: open_diarizer(settings, silent, threads))
+
+
+def of_recordings(settings: Settings, voices: VoiceSearch | None) -> VoiceSearch | None:
+    """``voices`` for uploaded recordings: None where theirs are not to be told apart."""
+    return None if settings.diarize_recordings is DiarizeRecordings.NEVER else voices
 
 
 def _anything(_: Path) -> None:

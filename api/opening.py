@@ -10,7 +10,7 @@ from pathlib import Path
 from api.access import Access, is_loopback
 from api.channels import PER_TALKER, Channels
 from api.detecting import speech_detectors
-from api.diarizing import voice_search
+from api.diarizing import of_recordings, voice_search
 from api.files import files_of
 from api.gateways import Surroundings, open_janus, open_livekit
 from api.house import House
@@ -81,7 +81,8 @@ async def _opened(settings: Settings, recognition: Recognition, signer: Signer) 
                 load=lambda: metrics.talking / talkers,
             )
             voices = voice_search(settings, threads=1)
-            jobs = jobs_in_process(store, recognizer, speech_detectors(), files.uploads, settings.languages, voices)
+            mixed = of_recordings(settings, voices)
+            jobs = jobs_in_process(store, recognizer, speech_detectors(), files.uploads, settings.languages, mixed)
             count_jobs(jobs.broker, metrics.registry)
             if traces is not None:
                 traces.jobs(jobs.broker)

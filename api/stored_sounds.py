@@ -1,4 +1,4 @@
-"""The sound of uploaded recordings for a process that transcribes what others have received."""
+"""The sound of uploaded recordings and of meetings for a process that hears it again."""
 
 import asyncio
 import threading
@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from media_gateway.recording import Recording
-from pipeline.domain import RecordingId, Samples
+from pipeline.domain import MeetingId, RecordingId, Samples, TrackId
 from pipeline.errors import NotFound, UnreadableMedia
-from pipeline.jobs import Stopping
+from pipeline.leased import LeasedWork, Stopping
 from pipeline.ports import ObjectStore
+from pipeline.store.stored_audio import open_sound
 from pipeline.store.uploads import upload_key
 
 _LOOK = 0.2
@@ -54,8 +55,7 @@ class StoredSounds:
         except NotFound as error:
             raise UnreadableMedia("the recording is not there any more: upload it again") from error
         try:
-            # A path by which the open file is read from its beginning (proc_pid_fd(5)): FFmpeg is given paths only.
-            return FetchedSound(Recording.measure(Path(f"/proc/self/fd/{file.fileno()}"), "the recording"), file)
+            return _fetched(file, "the recording")
         except BaseException:
             file.close()
             raise
@@ -77,3 +77,25 @@ class StoredSounds:
             if self.stopping.is_set():
                 future.cancel()
                 raise Stopping
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTracks:
+    """The ``KeptSounds`` of meetings in an object store, fetched whole."""
+
+    objects: ObjectStore
+    work: LeasedWork
+
+    def open(self, meeting: MeetingId, track: TrackId) -> FetchedSound:
+        file = self.work.wait(open_sound(self.objects, meeting, track))
+        try:
+            return _fetched(file, "the kept sound")
+        except BaseException:
+            file.close()
+            raise
+
+
+def _fetched(file: BinaryIO, name: str) -> FetchedSound:
+    """FFmpeg is given paths only: one by which the open file is read from its beginning (proc_pid_fd(5))."""
+    path = Path(f"/proc/self/fd/{file.fileno()}")
+    return FetchedSound(Recording.measure(path if path.exists() else Path(str(file.name)), name), file)

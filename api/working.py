@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from api.access import Access, is_loopback
 from api.bare_app import bare_app
-from api.diarizing import voice_search
+from api.diarizing import of_recordings, voice_search
 from api.files import files_of
 from api.job_counts import count_jobs
 from api.jobs import jobs_over_redis
@@ -77,7 +77,8 @@ async def open_worker(
         else:
             leases = RedisLeases(bus, f"{name}/{secrets.token_hex(4)}")
             languages, voices = settings.languages, voice_search(settings)
-            jobs = jobs_over_redis(broker, store, recognizer, files.objects, leases, languages, voices)
+            mixed = of_recordings(settings, voices)
+            jobs = jobs_over_redis(broker, store, recognizer, files.objects, leases, languages, mixed)
             await jobs.start()
             opened.callback(bus.on_return(jobs.take_up))
             stop = jobs.close

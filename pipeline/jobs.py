@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import dramatiq
 import redis
@@ -36,7 +36,8 @@ from pipeline.domain import (
     VoiceSpan,
     Window,
 )
-from pipeline.errors import BusFailed, GreffierError, NotFound, RecognitionFailed, Superseded, UnreadableMedia
+from pipeline.errors import GreffierError, NotFound, RecognitionFailed, Superseded, UnreadableMedia
+from pipeline.leased import LEASE, LOOK, Answer, LeasedWork, Stopping
 from pipeline.mixed import VoiceSearch, spoken_by
 from pipeline.offline import Piece, RecordingRequest, recognize, said, speech_of, windows_of
 from pipeline.ports import (
@@ -62,24 +63,14 @@ _UNEXPECTED = "Greffier could not transcribe this recording; its log says why"
 _PIECE = 10.0
 _TOGETHER = 2
 """Windows of a recording that wait for the recogniser at once: the next one is ready when one is heard."""
-_LOOK = 0.2
-"""Seconds after which a waiting thread looks whether its process stops."""
 _TELL = 1.0
 """Seconds between two notes of progress in the store; each also learns whether the recording was deleted."""
-_LEASE = 30.0
-_RENEW = 5.0
 _RECOGNIZING = 0.6
 """The part of the work that recognition is, where voices are told apart after it."""
 _RETRIES = 3
 _MILLISECONDS = 1000
 
 _OVER = frozenset({RecordingState.DONE, RecordingState.FAILED})
-
-Answer = TypeVar("Answer")
-
-
-class Stopping(Exception):
-    """The process stops: the job stays as it is in the store, and is taken up at the next start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,21 +99,18 @@ class Transcription:
         A recording that was deleted, before or meanwhile, is finished or in other hands is passed over. Raises
         ``Stopping``, and any ``GreffierError`` that is retryable; one that is not is kept as the recording's error.
         """
-        if not self.wait(self.leases.acquire(_lease_of(recording), _LEASE)):
-            _log.info("recording.elsewhere", extra={"recording": recording})
-            return
-        holding = asyncio.run_coroutine_threadsafe(self._hold(recording), self.loop)
-        try:
-            job = self.wait(self.store.recording(recording))
-            if job.state not in _OVER:
-                self._run(job)
-        except NotFound:
-            _log.info("recording.deleted", extra={"recording": recording})
-        except Superseded:
-            _log.warning("recording.superseded", extra={"recording": recording})
-        finally:
-            holding.cancel()
-            self._release(recording)
+        with self._work.holding(_lease_of(recording)) as ours:
+            if not ours:
+                _log.info("recording.elsewhere", extra={"recording": recording})
+                return
+            try:
+                job = self.wait(self.store.recording(recording))
+                if job.state not in _OVER:
+                    self._run(job)
+            except NotFound:
+                _log.info("recording.deleted", extra={"recording": recording})
+            except Superseded:
+                _log.warning("recording.superseded", extra={"recording": recording})
 
     def give_up(self, recording: RecordingId) -> None:
         """Its attempts are used up, or something went wrong that nobody foresaw."""
@@ -139,54 +127,36 @@ class Transcription:
         ]
         return [job.id for job in sorted(jobs, key=lambda job: job.created_at)]
 
+    @property
+    def _work(self) -> LeasedWork:
+        return LeasedWork(self.leases, self.loop, self.stopping)
+
     def wait(self, work: Coroutine[object, object, Answer]) -> Answer:
         """The answer of ``work``, which runs on the event loop. Raises ``Stopping`` when the process stops."""
-        return self.answer(asyncio.run_coroutine_threadsafe(work, self.loop))
+        return self._work.wait(work)
 
     def answer(self, future: "concurrent.futures.Future[Answer]") -> Answer:
-        while not concurrent.futures.wait([future], timeout=_LOOK).done:
-            self.check()
-        return future.result()
+        return self._work.answer(future)
 
     def check(self) -> None:
-        if self.stopping.is_set():
-            raise Stopping
+        self._work.check()
 
     def write(self, recording: RecordingId, work: Callable[[], Coroutine[object, object, None]]) -> None:
         """Writes what is to be written of a recording that is still ours, and waits while nobody can say whether it is.
 
         Raises ``Superseded`` where another process has it.
         """
-        while True:
-            self.check()
-            try:
-                self.wait(self._hold_on(recording))
-                break
-            except BusFailed:
-                time.sleep(_LOOK)
+        self._work.until(partial(self._hold_on, recording))
         self.wait(work())
 
     async def _hold_on(self, recording: RecordingId) -> None:
         """Raises ``Superseded``, ``BusFailed``."""
-        if await self.leases.renew(_lease_of(recording), _LEASE):
+        if await self.leases.renew(_lease_of(recording), LEASE):
             return
-        acquired = await self.leases.acquire(_lease_of(recording), _LEASE)
+        acquired = await self.leases.acquire(_lease_of(recording), LEASE)
         if acquired and (await self.store.recording(recording)).state not in _OVER:
             return
         raise Superseded("another worker transcribes this recording")
-
-    async def _hold(self, recording: RecordingId) -> None:
-        """Keeps the lease while nothing is written, as when a large file is fetched."""
-        while True:
-            await asyncio.sleep(_RENEW)
-            with suppress(BusFailed):
-                await self.leases.renew(_lease_of(recording), _LEASE)
-
-    def _release(self, recording: RecordingId) -> None:
-        """Also when the process stops: another one may go on at once."""
-        released = asyncio.run_coroutine_threadsafe(self.leases.release(_lease_of(recording)), self.loop)
-        with suppress(BusFailed, TimeoutError, concurrent.futures.CancelledError):
-            released.result(_RENEW)
 
     def update(self, job: RecordingJob) -> None:
         self.write(job.id, partial(self.store.update_recording, job))
@@ -361,7 +331,7 @@ class RecordingJobs:
         unfinished = await self.transcription.unfinished()
         await asyncio.to_thread(self.transcription.sounds.remove_others, unfinished)
         await self.take_up()
-        look = round(_LOOK * _MILLISECONDS)
+        look = round(LOOK * _MILLISECONDS)
         worker = dramatiq.Worker(self.broker, queues={QUEUE}, worker_threads=1, worker_timeout=look)
         worker.queue_prefetch = 1
         worker.start()

@@ -16,6 +16,7 @@ import numpy as np
 from pipeline.domain import (
     SAMPLE_RATE,
     Caption,
+    Diarization,
     Participant,
     RecordingId,
     Samples,
@@ -68,7 +69,7 @@ class VoiceSearch:
     def __init__(self, new_diarizer: Callable[[], Diarizer]) -> None:
         self._new_diarizer = new_diarizer
         self._diarizer: Diarizer | None = None
-        self._thread = concurrent.futures.ThreadPoolExecutor(1, "voices", initializer=_give_way)
+        self._thread = concurrent.futures.ThreadPoolExecutor(1, "voices", initializer=give_way)
 
     def takes(self, recording: RecordingId, seconds: float | None) -> bool:
         """Whether so much sound is searched; a log says that it is not."""
@@ -84,6 +85,25 @@ class VoiceSearch:
 
         ``look`` is told now and then which part is done; what it raises ends the search, and is raised.
         """
+        future = self._searched(sound, look)
+        error = future.exception()
+        if error is not None:
+            foreseen = isinstance(error, GreffierError)
+            said = {"recording": recording, "error": str(error) if foreseen else type(error).__name__}
+            _log.warning("recording.voices_unknown", extra=said, exc_info=None if foreseen else error)
+            return ()
+        return future.result().exclusive
+
+    def diarize(self, sound: RecordedSound, look: Callable[[float], None]) -> Diarization:
+        """As ``find``, but raises ``UnreadableMedia`` for too long a ``sound``, and whatever the diarizer raises."""
+        if (sound.duration or 0.0) > LONGEST:
+            raise UnreadableMedia(_TOO_LONG)
+        return self._searched(sound, look).result()
+
+    def _searched(
+        self, sound: RecordedSound, look: Callable[[float], None]
+    ) -> "concurrent.futures.Future[Diarization]":
+        """What is done when it comes."""
         search = _Search()
         future = self._thread.submit(self._find, sound, search)
         try:
@@ -91,21 +111,15 @@ class VoiceSearch:
                 look(search.done)
         finally:
             search.dropped.set()
-        error = future.exception()
-        if error is not None:
-            foreseen = isinstance(error, GreffierError)
-            said = {"recording": recording, "error": str(error) if foreseen else type(error).__name__}
-            _log.warning("recording.voices_unknown", extra=said, exc_info=None if foreseen else error)
-            return ()
-        return future.result()
+        return future
 
-    def _find(self, sound: RecordedSound, search: _Search) -> tuple[VoiceSpan, ...]:
+    def _find(self, sound: RecordedSound, search: _Search) -> Diarization:
         if self._diarizer is None:
             self._diarizer = self._new_diarizer()
-        return self._diarizer.diarize(_whole(sound, search), progress=search.tell).exclusive
+        return self._diarizer.diarize(_whole(sound, search), progress=search.tell)
 
 
-def _give_way() -> None:
+def give_way() -> None:
     """Linux knows a priority for each thread; elsewhere it would be that of the process."""
     if sys.platform == "linux":
         thread = threading.get_native_id()

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from api.diarizing import voice_search
+from api.diarizing import of_recordings, voice_search
 from api.settings import read_settings
 from api.wiring import Recognition
 from media_gateway.recording import read_recording
@@ -71,7 +71,9 @@ async def test_two_people_of_a_recording_are_two_participants_and_one_rename_cha
 def test_recordings_go_without_voices_where_the_settings_say_so_or_the_extra_is_not_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert voice_search(read_settings({})) is not None
-    assert voice_search(read_settings({"GREFFIER_DIARIZE_RECORDINGS": "never"})) is None
+    voices = voice_search(read_settings({}))
+    assert voices is not None
+    assert of_recordings(read_settings({}), voices) is voices
+    assert of_recordings(read_settings({"GREFFIER_DIARIZE_RECORDINGS": "never"}), voices) is None
     monkeypatch.setitem(sys.modules, "torch", None)
     assert voice_search(read_settings({})) is None

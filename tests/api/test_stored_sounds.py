@@ -10,7 +10,7 @@ import pytest
 from api.stored_sounds import StoredSounds
 from pipeline.domain import RecordingId
 from pipeline.errors import StorageFailed, UnreadableMedia
-from pipeline.jobs import Stopping
+from pipeline.leased import Stopping
 from pipeline.store.uploads import SharedUploads
 from tests.recordings import recorded
 from tests.s3_server import running_s3

@@ -12,7 +12,7 @@ import pytest
 
 from api.jobs import RecordingQueue, jobs_over_redis
 from models.batching import Batcher, BatchSettings
-from pipeline import jobs as working
+from pipeline import leased
 from pipeline.bus.leases import Board, MemoryLeases
 from pipeline.distributed.offers import broker_at
 from pipeline.domain import (
@@ -152,7 +152,7 @@ async def test_a_worker_that_stops_leaves_its_recording_to_another(ministry: Min
 async def test_a_worker_that_was_asleep_meanwhile_writes_nothing(
     ministry: Ministry, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(working, "_RENEW", 3600.0)  # as one whose threads all stand still
+    monkeypatch.setattr(leased, "_RENEW", 3600.0)  # as one whose threads all stand still
     async with ministry.worker("anne", shut=True) as (anne, _):
         recording = await ministry.receive("board")
         async with asyncio.timeout(WAIT):
