@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from pipeline.errors import GreffierError, UnreadableMedia
 from pipeline.live.meeting import MeetingCaptioner
 from pipeline.ports import AudioSource, Recognizer, SpeechDetector
 from pipeline.record.assemble import assemble
+from pipeline.record.division import Division
 from pipeline.session import Session, SessionTotals
 from pipeline.store.memory import MemoryTranscriptStore
 from pipeline.store.spool import AudioSpool
@@ -98,7 +100,13 @@ class Replay:
     def transcript(self, title: str) -> Transcript:
         tracks: Mapping[TrackId, Participant] = {voice.track.id: voice.track.participant for voice in self.voices}
         return assemble(
-            MeetingId("replay"), tracks, self.store.finals.values(), self.store.records, self.store.gaps, title=title
+            MeetingId("replay"),
+            tracks,
+            self.store.finals.values(),
+            self.store.records,
+            self.store.gaps,
+            Division(runs=list(chain.from_iterable(self.store.runs.values()))),
+            title,
         )
 
     async def _play(self, bus: MemoryAudioBus, clock: ReplayClock) -> None:

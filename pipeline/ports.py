@@ -27,6 +27,7 @@ from pipeline.domain import (
     WindowKind,
 )
 from pipeline.export.event import Event, Reading
+from pipeline.speakers import VoiceKeeping, VoiceStore
 
 
 class RecognitionRequest(Protocol):
@@ -136,7 +137,7 @@ class TranscriptStore(Protocol):
         """In place of a shorter one of its track that begins where it does; not beside a longer one."""
 
 
-class MeetingStore(TranscriptStore, Protocol):
+class MeetingStore(TranscriptStore, VoiceKeeping, Protocol):
     """A ``TranscriptStore`` of a meeting that outlives its process: what is kept is durable when a call returns."""
 
     async def keep_open(self, captions: Sequence[Caption]) -> None:
@@ -233,13 +234,15 @@ class MeetingList(Protocol):
         """Those that are not over."""
 
 
-class Participants(Protocol):
-    """Who takes part, kept per meeting. Raises ``NotFound``, ``StorageFull``."""
+class Participants(VoiceStore, Protocol):
+    """Who takes part and speaks, kept per meeting. Raises ``NotFound``, ``StorageFull``."""
 
     async def add_participant(self, meeting: MeetingId, participant: Participant, languages: tuple[str, ...]) -> None:
         """Adds, or renames where the id is known."""
 
     async def rename_participant(self, meeting: MeetingId, participant: ParticipantId, name: str) -> None: ...
+
+    async def mark_shared_room(self, meeting: MeetingId, participant: ParticipantId, shared: bool) -> None: ...
 
     async def participants(self, meeting: MeetingId) -> list[Participant]: ...
 

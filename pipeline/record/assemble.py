@@ -1,11 +1,10 @@
 """The transcript of a meeting from everything that was kept of it.
 
-One segment per final utterance, with every text the utterance ever had. Times stay seconds of meeting time, as
-the live core gave them, and never run backwards within a text.
+One segment per final utterance, or per piece of one voice where several share its microphone, with every text it ever
+had. Times stay seconds of meeting time, as the live core gave them, and never run backwards within a text.
 """
 
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable, Iterator, Mapping
 
 from pipeline.domain import (
     Caption,
@@ -19,15 +18,26 @@ from pipeline.domain import (
     TrackId,
     Transcript,
     UtteranceId,
-    Word,
+    VoiceRun,
 )
 from pipeline.errors import InvalidInput
+from pipeline.record.attribution import at_microphone_of
+from pipeline.record.crosstalk import fold
+from pipeline.record.division import (
+    Changes,
+    Division,
+    Known,
+    changes_by_utterance,
+    divided,
+    segment_id,
+    settled_voice,
+)
 from pipeline.record.shares import has_text, in_order, shares_of
 
 ADJOINING_S = 0.2
 """Gaps of one track no further apart than this are one gap; no utterance fits in between."""
 
-NO_CORRECTIONS: Mapping[SegmentId, str] = MappingProxyType({})
+WHOLE = Division()
 
 Spoken = tuple[TrackId, UtteranceId]
 
@@ -38,7 +48,7 @@ def assemble(
     finals: Iterable[Caption],
     records: Iterable[RecordText] = (),
     gaps: Iterable[Gap] = (),
-    corrections: Mapping[SegmentId, str] = NO_CORRECTIONS,
+    division: Division = WHOLE,
     title: str = "",
 ) -> Transcript:
     """The transcript of ``meeting``: segments by start, gaps by start, and everybody who was there.
@@ -46,14 +56,25 @@ def assemble(
     Of a final delivered twice the highest revision counts; of record texts that share an utterance the last one
     given that can be used. A record text of no known final is not used, and a final without words, in caption
     or record, makes no segment. A track nobody announced is a participant named after the track: its words are
-    not lost. Raises ``InvalidInput`` for a caption that is not final.
+    not lost. Words that ``division`` gives to a voice of its participant are segments of their own, and the voice is a
+    participant; the rest keeps the participant's name alone. Raises ``InvalidInput`` for a caption that is not final.
     """
     latest = _latest(finals)
     texts = _record_words(records, latest)
+    changed = changes_by_utterance(division.changed, {utterance for _, utterance in latest})
+    said_by = _by_utterance(division.runs)
+    known = {(voice.participant, voice.voice): voice for voice in division.voices}
     segments = [
-        _segment(caption, texts.get(spoken), tracks, corrections)
-        for spoken, caption in latest.items()
-        if has_text(caption.words) or spoken in texts
+        segment
+        for (track, utterance), caption in latest.items()
+        for segment in _segments(
+            caption,
+            texts.get((track, utterance)),
+            tracks.get(track) or Participant(ParticipantId(track), track),
+            said_by.get(utterance, ()),
+            changed.get(utterance, {}),
+            known,
+        )
     ]
     segments.sort(key=lambda segment: (segment.start, segment.end, segment.track, segment.id))
     joined = _joined(gaps)
@@ -62,7 +83,7 @@ def assemble(
     missed = (gap.participant for gap in joined)
     for participant in (*tracks.values(), *speaking, *missed):
         participants.setdefault(participant.id, participant)
-    return Transcript(meeting, tuple(segments), joined, title, tuple(participants.values()))
+    return fold(Transcript(meeting, tuple(segments), joined, title, tuple(participants.values())))
 
 
 def _latest(finals: Iterable[Caption]) -> dict[Spoken, Caption]:
@@ -94,26 +115,54 @@ def _record_words(records: Iterable[RecordText], latest: Mapping[Spoken, Caption
     return shared
 
 
-def _segment(
+def _by_utterance(runs: Iterable[VoiceRun]) -> dict[UtteranceId, list[VoiceRun]]:
+    found: dict[UtteranceId, list[VoiceRun]] = {}
+    for run in runs:
+        found.setdefault(run.utterance, []).append(run)
+    return found
+
+
+def _segments(
     caption: Caption,
     record: RecordText | None,
-    tracks: Mapping[TrackId, Participant],
-    corrections: Mapping[SegmentId, str],
-) -> Segment:
+    owner: Participant,
+    runs: Iterable[VoiceRun],
+    changes: Changes,
+    voices: Known,
+) -> Iterator[Segment]:
+    """One for each piece of the utterance that has text."""
     heard = in_order(caption.words)
-    words: tuple[Word, ...] = record.words if record else heard
-    identity = SegmentId(caption.utterance)
-    return Segment(
-        id=identity,
-        track=caption.track,
-        participant=tracks.get(caption.track) or Participant(ParticipantId(caption.track), caption.track),
-        start=words[0].start,
-        end=words[-1].end,
-        language=record.language if record else caption.language,
-        caption=heard,
-        record=record.words if record else (),
-        correction=corrections.get(identity),
-    )
+    pieces = {
+        UtteranceId(segment_id(caption.utterance, piece.first)): piece for piece in divided(len(heard), runs, changes)
+    }
+    said = {name: heard[piece.first : piece.end] for name, piece in pieces.items()}
+    shares = shares_of(record.words, said) if record else {}
+    for name, piece in pieces.items():
+        share = shares.get(name, ())
+        recorded = has_text(share)
+        words = share if recorded else said[name]
+        if not has_text(words):
+            continue
+        change = changes.get(piece.first)
+        yield Segment(
+            id=SegmentId(name),
+            track=caption.track,
+            participant=_speaker(owner, piece.voice, voices),
+            start=words[0].start,
+            end=words[-1].end,
+            language=record.language if record and recorded else caption.language,
+            caption=said[name],
+            record=share if recorded else (),
+            correction=change.text if change else None,
+        )
+
+
+def _speaker(owner: Participant, voice: int | None, voices: Known) -> Participant:
+    if voice is None:
+        return owner
+    settled = settled_voice(voices, owner.id, voice)
+    known = voices.get((owner.id, settled))
+    return at_microphone_of(owner, settled, known.name if known else None)
 
 
 def _joined(gaps: Iterable[Gap]) -> tuple[Gap, ...]:

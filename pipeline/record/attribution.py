@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from pipeline.domain import Participant, ParticipantId, VoiceSpan, Word
@@ -31,11 +32,19 @@ def by_voice(words: Sequence[Word], exclusive: Sequence[VoiceSpan]) -> list[tupl
     return [(voice, tuple(word for _, word in run)) for voice, run in groupby(voiced, key=lambda pair: pair[0])]
 
 
-def with_voice(recording: Participant, voice: int | None) -> Participant:
-    """Words of no voice keep the name of the recording alone: unknown rather than guessed."""
+def with_voice(owner: Participant, voice: int | None, name: str | None = None) -> Participant:
+    """``voice`` of ``owner``, a participant or recording, as a participant, under its own ``name`` where it has one.
+
+    Words of no voice keep the name of the owner alone: unknown rather than guessed.
+    """
     if voice is None:
-        return recording
-    return Participant(ParticipantId(f"{recording.id}-{voice}"), f"{recording.name} (voix {voice})")
+        return owner
+    return Participant(ParticipantId(f"{owner.id}-{voice}"), name or f"{owner.name} (voix {voice})")
+
+
+def at_microphone_of(owner: Participant, voice: int, name: str | None = None) -> Participant:
+    """``voice`` that shares the microphone of ``owner``; its id is none that a meeting service gives."""
+    return replace(with_voice(owner, voice, name), id=ParticipantId(f"{owner.id}/{voice}"))
 
 
 def _near(words: Sequence[Word], exclusive: Sequence[VoiceSpan]) -> Sequence[VoiceSpan]:

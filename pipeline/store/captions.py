@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, and_, func, select
 
-from pipeline.domain import Caption, Gap, MeetingId, Pause, Presence, RecordText, SegmentId, Transcript
+from pipeline.domain import Caption, Gap, MeetingId, Pause, Presence, RecordText, Transcript
 from pipeline.errors import NotFound
 from pipeline.record.assemble import assemble
 from pipeline.store import tables
@@ -14,7 +14,6 @@ from pipeline.store.meetings import hold, meeting_named, tracks
 from pipeline.store.rows import (
     caption_of,
     final_row,
-    folded,
     gap_of,
     gap_row,
     open_row,
@@ -24,6 +23,7 @@ from pipeline.store.rows import (
     record_of,
     record_row,
 )
+from pipeline.store.voices import division
 
 _LONGEST = 60.0
 """No utterance that a record text can be asked for is longer (pipeline/live/record_windows)."""
@@ -80,19 +80,6 @@ def keep_presences(
     hold(connection, meeting, fence)
     for presence in presences:
         put(connection, tables.presences, presence_row(meeting, presence))
-
-
-def correct(connection: Connection, meeting: MeetingId, segment: SegmentId, text: str | None) -> None:
-    """``text`` in place of what was heard; None takes a correction back."""
-    hold(connection, meeting)
-    table, finals = tables.corrections, tables.finals
-    known = select(finals.c.utterance).where(finals.c.meeting == meeting, finals.c.utterance == segment)
-    if connection.execute(known).scalar() is None:
-        raise NotFound(f"there is no segment {segment} in meeting {meeting}")
-    if text is None:
-        connection.execute(table.delete().where(table.c.meeting == meeting, table.c.segment == segment))
-    else:
-        put(connection, table, {"meeting": meeting, "segment": segment, "text": text, "folded": folded(text)})
 
 
 def finals(connection: Connection, meeting: MeetingId) -> list[Caption]:
@@ -189,7 +176,7 @@ def transcript(connection: Connection, meeting: MeetingId) -> Transcript:
     """Everything kept of the meeting, participants under their latest names."""
     kept = meeting_named(connection, meeting)
     whose = tracks(connection, meeting)
-    gaps, records, corrections = tables.gaps, tables.records, tables.corrections
+    gaps, records = tables.gaps, tables.records
     found = [
         gap_of(row) for row in connection.execute(select(gaps).where(gaps.c.meeting == meeting).order_by(gaps.c.id))
     ]
@@ -202,10 +189,7 @@ def transcript(connection: Connection, meeting: MeetingId) -> Transcript:
             for row in connection.execute(select(records).where(records.c.meeting == meeting).order_by(records.c.id))
         ],
         [replace(gap, participant=whose.get(gap.track, gap.participant)) for gap in found],
-        {
-            SegmentId(row.segment): row.text
-            for row in connection.execute(select(corrections).where(corrections.c.meeting == meeting))
-        },
+        division(connection, meeting),
         kept.title,
     )
     return replace(assembled, pauses=tuple(pauses(connection, meeting)), cut=kept.cut)

@@ -85,7 +85,7 @@ def open_meetings(connection: Connection) -> list[Meeting]:
 
 def _mentions(word: str) -> ColumnElement[bool]:
     """Whether the title, a name somebody had or a text ever kept of the meeting contains ``word``."""
-    spoken = (tables.participants, tables.finals, tables.records, tables.corrections)
+    spoken = (tables.participants, tables.finals, tables.records, tables.corrections, tables.voices)
     title = tables.meetings.c.folded.contains(word, autoescape=True)
     return or_(title, *(_in_table(table, word) for table in spoken))
 
@@ -124,10 +124,14 @@ def reserve_sequence(connection: Connection, meeting: MeetingId, count: int, fen
 def add_participant(
     connection: Connection, meeting: MeetingId, participant: Participant, languages: Iterable[str]
 ) -> None:
-    """Again with an id that is there: the new name and languages count, the old name is remembered."""
+    """Again with an id that is there: the new name and languages count, the old name is remembered.
+
+    Who was marked as a shared room stays so.
+    """
     hold(connection, meeting)
     known = _participant_row(connection, meeting, participant.id)
     values = {"languages": list(languages)} | _names([*known.names] if known else [], participant.name)
+    values["shared_room"] = participant.shared_room or bool(known and known.shared_room)
     table = tables.participants
     if known:
         connection.execute(table.update().where(_is(table, meeting, participant.id)).values(values))
@@ -141,6 +145,13 @@ def rename_participant(connection: Connection, meeting: MeetingId, participant: 
     known = _known(connection, meeting, participant)
     table = tables.participants
     connection.execute(table.update().where(_is(table, meeting, participant)).values(_names([*known.names], name)))
+
+
+def mark_shared_room(connection: Connection, meeting: MeetingId, participant: ParticipantId, shared: bool) -> None:
+    hold(connection, meeting)
+    _known(connection, meeting, participant)
+    table = tables.participants
+    connection.execute(table.update().where(_is(table, meeting, participant)).values(shared_room=shared))
 
 
 def participants(connection: Connection, meeting: MeetingId) -> list[Participant]:

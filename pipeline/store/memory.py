@@ -6,8 +6,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import BinaryIO
 
-from pipeline.domain import Caption, Gap, ParticipantId, Pause, Presence, RecordText, UtteranceId
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.domain import Caption, Gap, ParticipantId, Pause, Presence, RecordText, UtteranceId, VoiceRun
 from pipeline.errors import NotFound
+from pipeline.record.division import overlaid
+from pipeline.speakers import KnownVoice, checked_centroid
 from pipeline.store.disk import explained
 from pipeline.store.keys import checked_key
 
@@ -27,6 +32,8 @@ class MemoryTranscriptStore:
     unfinished: dict[UtteranceId, Caption] = field(default_factory=dict)
     pauses: dict[float, Pause] = field(default_factory=dict)
     presences: dict[tuple[ParticipantId, float], Presence] = field(default_factory=dict)
+    runs: dict[UtteranceId, list[VoiceRun]] = field(default_factory=dict)
+    voices: dict[tuple[ParticipantId, int], KnownVoice] = field(default_factory=dict)
 
     async def keep_final(self, caption: Caption) -> None:
         self.finals.setdefault(caption.utterance, caption)
@@ -51,6 +58,14 @@ class MemoryTranscriptStore:
     async def keep_presences(self, presences: Sequence[Presence]) -> None:
         for presence in presences:
             self.presences[presence.participant, presence.joined] = presence
+
+    async def keep_runs(self, runs: Sequence[VoiceRun]) -> None:
+        for run in runs:
+            self.runs[run.utterance] = overlaid(self.runs.get(run.utterance, ()), run)
+
+    async def keep_voice(self, participant: ParticipantId, voice: int, centroid: NDArray[np.float32]) -> None:
+        known = self.voices.get((participant, voice), KnownVoice(participant, voice))
+        self.voices[participant, voice] = replace(known, centroid=checked_centroid(centroid))
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Row
 
 from pipeline.access import ApiKey, KeyId, Scope
@@ -20,10 +21,13 @@ from pipeline.domain import (
     RecordingJob,
     RecordingState,
     RecordText,
+    Settled,
     TrackId,
     UtteranceId,
+    VoiceRun,
     Word,
 )
+from pipeline.speakers import KnownVoice, SegmentChange
 
 Values = dict[str, Any]
 
@@ -71,11 +75,12 @@ def meeting_of(row: Row[Any]) -> Meeting:
         row.keep_audio,
         row.ended_at,
         row.cut,
+        Settled(row.settled) if row.settled else None,
     )
 
 
 def participant_of(row: Row[Any]) -> Participant:
-    return Participant(ParticipantId(row.id), row.names[-1])
+    return Participant(ParticipantId(row.id), row.names[-1], row.shared_room)
 
 
 def open_row(meeting: MeetingId, caption: Caption) -> Values:
@@ -149,6 +154,34 @@ def presence_row(meeting: MeetingId, presence: Presence) -> Values:
 
 def presence_of(row: Row[Any]) -> Presence:
     return Presence(ParticipantId(row.participant), row.joined, row.left)
+
+
+def run_row(meeting: MeetingId, run: VoiceRun) -> Values:
+    return {
+        "meeting": meeting,
+        "utterance": run.utterance,
+        "first": run.first,
+        "count": run.count,
+        "voice": run.voice,
+    }
+
+
+def run_of(row: Row[Any]) -> VoiceRun:
+    words: Any = row._mapping  # ``count`` of a row is its own method
+    return VoiceRun(UtteranceId(words["utterance"]), words["first"], words["count"], words["voice"])
+
+
+def change_of(row: Row[Any]) -> SegmentChange:
+    return SegmentChange(row.text, row.voice, row._mapping["count"])
+
+
+def voice_of(row: Row[Any]) -> KnownVoice:
+    """A centroid that was damaged is as good as none."""
+    kept = row.centroid or b""
+    centroid = np.frombuffer(kept, "<f4").astype(np.float32) if kept and len(kept) % 4 == 0 else None
+    if centroid is not None and not np.isfinite(centroid).all():
+        centroid = None
+    return KnownVoice(ParticipantId(row.participant), row.voice, row.name, row.merged_into, centroid)
 
 
 def recording_row(job: RecordingJob) -> Values:

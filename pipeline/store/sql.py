@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine
 
 from pipeline.access import ApiKey, KeyId
@@ -24,9 +26,13 @@ from pipeline.domain import (
     SegmentId,
     TrackId,
     Transcript,
+    UtteranceId,
+    VoiceRun,
 )
+from pipeline.record.settled import Settlement
+from pipeline.speakers import KnownVoice
 from pipeline.store import captions as spoken
-from pipeline.store import lists, meetings, rooms
+from pipeline.store import lists, meetings, rooms, settled, voices
 from pipeline.store.database import change_nothing, failure, open_database, reading
 from pipeline.store.meanings import CONNECTIONS
 from pipeline.store.writer import Writer
@@ -116,6 +122,10 @@ class SqlStore:
     async def rename_participant(self, meeting: MeetingId, participant: ParticipantId, name: str) -> None:
         await self._write(meetings.rename_participant, meeting, participant, name)
 
+    async def mark_shared_room(self, meeting: MeetingId, participant: ParticipantId, shared: bool) -> None:
+        """Whether several people share the microphone of ``participant``."""
+        await self._write(meetings.mark_shared_room, meeting, participant, shared)
+
     async def participants(self, meeting: MeetingId) -> list[Participant]:
         """In the order in which they came, under their latest names."""
         return await self._read(meetings.participants, meeting)
@@ -186,7 +196,43 @@ class SqlStore:
 
     async def correct(self, meeting: MeetingId, segment: SegmentId, text: str | None) -> None:
         """``text`` in place of what was heard; None takes a correction back."""
-        await self._write(spoken.correct, meeting, segment, text)
+        await self._write(voices.correct, meeting, segment, text)
+
+    # voices that share a microphone
+
+    async def runs(self, meeting: MeetingId) -> list[VoiceRun]:
+        """Which words a voice said, with what people moved, by utterance and first word."""
+        return await self._read(voices.runs, meeting)
+
+    async def voices(self, meeting: MeetingId) -> list[KnownVoice]:
+        """Every voice that was heard, kept or made, by participant and number."""
+        return await self._read(voices.voices, meeting)
+
+    async def rename_voice(self, meeting: MeetingId, participant: ParticipantId, voice: int, name: str | None) -> None:
+        """None takes its name back."""
+        await self._write(voices.rename_voice, meeting, participant, voice, name)
+
+    async def merge_voices(self, meeting: MeetingId, participant: ParticipantId, voice: int, into: int | None) -> None:
+        """What ``voice`` said is said by ``into``; None parts them again. Raises ``InvalidInput`` for a circle."""
+        await self._write(voices.merge_voices, meeting, participant, voice, into)
+
+    async def move_segment_to_voice(self, meeting: MeetingId, segment: SegmentId, voice: int | None) -> int:
+        """The words of ``segment`` were said by ``voice``, ``NOBODY``, or for None a new one; its number."""
+        return await self._write(voices.move_segment_to_voice, meeting, segment, voice)
+
+    # settling after a meeting
+
+    async def unsettled(self, before: float) -> list[MeetingId]:
+        """Those that ended before ``before``, wall clock, and were not looked at again; oldest first."""
+        return await self._read(settled.unsettled, before)
+
+    async def touched(self, meeting: MeetingId) -> frozenset[UtteranceId]:
+        """The utterances of which people changed a segment."""
+        return await self._read(settled.touched, meeting)
+
+    async def settle(self, meeting: MeetingId, settlement: Settlement) -> None:
+        """Keeps all of it or nothing; nothing of what people touched, and nothing where the meeting is settled."""
+        await self._write(settled.settle, meeting, settlement)
 
     async def unfinished(self) -> dict[MeetingId, list[Caption]]:
         """What was kept of utterances that have no final."""
@@ -286,6 +332,12 @@ class MeetingShelf:
 
     async def keep_presences(self, presences: Sequence[Presence]) -> None:
         await self._keep(spoken.keep_presences, tuple(presences))
+
+    async def keep_runs(self, runs: Sequence[VoiceRun]) -> None:
+        await self._keep(voices.keep_runs, tuple(runs))
+
+    async def keep_voice(self, participant: ParticipantId, voice: int, centroid: NDArray[np.float32]) -> None:
+        await self.store._write(voices.keep_voice, self.meeting, participant, voice, centroid, self.fence)
 
     async def keep_end(self, ended_at: float) -> None:
         await self._keep(meetings.keep_end, ended_at)

@@ -15,9 +15,11 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     TypeDecorator,
+    false,
 )
 from sqlalchemy import Text as SqlText
 
@@ -58,7 +60,15 @@ meetings = Table(
     Column("sequence", Integer, nullable=False, server_default="1"),
     Column("folded", Text, nullable=False),
     Column("fence", BigInteger, nullable=False, server_default="0"),
+    Column("settled", Text),
     Index("meetings_by_creation", "created_at"),
+)
+# Found by whoever settles meetings after their end.
+Index(
+    "meetings_unsettled",
+    meetings.c.ended_at,
+    postgresql_where=meetings.c.settled.is_(None),
+    sqlite_where=meetings.c.settled.is_(None),
 )
 
 participants = Table(
@@ -70,6 +80,7 @@ participants = Table(
     Column("names", JSON, nullable=False),
     Column("languages", JSON, nullable=False),
     Column("folded", Text, nullable=False),
+    Column("shared_room", Boolean, nullable=False, server_default=false()),
 )
 
 tracks = Table(
@@ -93,6 +104,7 @@ finals = Table(
     Column("start", Double, nullable=False),
     Column("folded", Text, nullable=False),
     Column("words", JSON, nullable=False),
+    Column("levels", JSON),
 )
 
 unfinished = Table(
@@ -173,11 +185,34 @@ linked_recordings = Table(
 corrections = Table(
     "corrections",
     metadata,
-    Column("meeting", Text, primary_key=True),
-    Column("segment", Text, primary_key=True),
-    Column("text", Text, nullable=False),
+    _of_meeting(),
+    Column("segment", Text, primary_key=True),  # no foreign key: a final may be divided into several segments
+    Column("text", Text),
     Column("folded", Text, nullable=False),
-    ForeignKeyConstraint(["meeting", "segment"], ["finals.meeting", "finals.utterance"], ondelete="CASCADE"),
+    Column("count", Integer),
+    Column("voice", Integer),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    _of_meeting(),
+    Column("utterance", Text, primary_key=True),  # no foreign key: its final may come later
+    Column("first", Integer, primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("voice", Integer, nullable=False),
+)
+
+voices = Table(
+    "voices",
+    metadata,
+    _of_meeting(),
+    Column("participant", Text, primary_key=True),
+    Column("voice", Integer, primary_key=True),
+    Column("name", Text),
+    Column("folded", Text, nullable=False, server_default=""),
+    Column("merged_into", Integer),
+    Column("centroid", LargeBinary),
 )
 
 recordings = Table(

@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.domain import (
@@ -16,9 +18,13 @@ from pipeline.domain import (
     TrackId,
     Transcript,
     UtteranceId,
+    VoiceRun,
 )
+from pipeline.errors import InvalidInput
 from pipeline.ports import MeetingStore
 from pipeline.record.assemble import assemble
+from pipeline.record.division import Division
+from pipeline.speakers import KnownVoice
 from pipeline.store.memory import MemoryTranscriptStore
 from pipeline.store.sql import SqlStore
 from tests.pipeline.record.samples import MEETING, final, gap, record, words
@@ -35,13 +41,21 @@ class Kept:
     transcript: Callable[[], Awaitable[Transcript]]
     unfinished: Callable[[], Awaitable[list[Caption]]]
     presences: Callable[[], Awaitable[list[Presence]]]
+    voices: Callable[[], Awaitable[list[KnownVoice]]]
 
 
 def in_memory() -> Kept:
     store = MemoryTranscriptStore()
 
     async def transcript() -> Transcript:
-        assembled = assemble(MEETING, {TRACK: ANNE}, store.finals.values(), store.records, store.gaps)
+        assembled = assemble(
+            MEETING,
+            {TRACK: ANNE},
+            store.finals.values(),
+            store.records,
+            store.gaps,
+            Division(runs=list(chain.from_iterable(store.runs.values()))),
+        )
         return replace(assembled, pauses=tuple(store.pauses.values()))
 
     async def unfinished() -> list[Caption]:
@@ -50,7 +64,10 @@ def in_memory() -> Kept:
     async def presences() -> list[Presence]:
         return list(store.presences.values())
 
-    return Kept(store, transcript, unfinished, presences)
+    async def voices() -> list[KnownVoice]:
+        return list(store.voices.values())
+
+    return Kept(store, transcript, unfinished, presences, voices)
 
 
 async def in_sql(store: SqlStore) -> Kept:
@@ -66,6 +83,7 @@ async def in_sql(store: SqlStore) -> Kept:
         lambda: store.transcript(MEETING),
         unfinished,
         lambda: store.presences(MEETING),
+        lambda: store.voices(MEETING),
     )
 
 
@@ -176,3 +194,50 @@ async def test_an_utterance_without_words_may_be_kept(kept: Kept) -> None:
     await kept.store.keep_final(empty)
     assert (await kept.transcript()).segments == ()
     assert await kept.unfinished() == []
+
+
+# --- voices that share a microphone -------------------------------------------------------------------------------
+
+U = UtteranceId("u")
+
+
+async def pieces(kept: Kept) -> list[tuple[str, str, str]]:
+    """Id, speaker and text of every segment."""
+    segments = (await kept.transcript()).segments
+    return [(each.id, each.participant.name, "".join(word.text for word in each.caption)) for each in segments]
+
+
+async def test_the_runs_of_an_utterance_divide_it_among_its_voices(kept: Kept) -> None:
+    await kept.store.keep_runs([VoiceRun(U, 0, 2, 1), VoiceRun(U, 2, 1, 2)])
+    await kept.store.keep_final(said("u", "on y va oui", 0, 4))
+    assert await pieces(kept) == [
+        ("u", "Anne (voix 1)", " on y"),
+        ("u/2", "Anne (voix 2)", " va"),
+        ("u/3", "Anne", " oui"),
+    ]
+
+
+async def test_runs_take_the_place_of_what_was_kept_of_their_words_alone(kept: Kept) -> None:
+    await kept.store.keep_final(said("u", "on y va oui", 0, 4))
+    await kept.store.keep_runs([VoiceRun(U, 0, 4, 1)])
+    await kept.store.keep_runs([VoiceRun(U, 1, 1, 2), VoiceRun(U, 3, 1, 2)])
+    assert [name[-2] for _, name, _ in await pieces(kept)] == ["1", "2", "1", "2"]
+    await kept.store.keep_runs([VoiceRun(U, 0, 4, 3)])
+    assert await pieces(kept) == [("u", "Anne (voix 3)", " on y va oui")]
+    await kept.store.keep_runs([])
+
+
+async def test_what_a_voice_sounds_like_is_kept_to_the_bit_in_place_of_what_was(kept: Kept) -> None:
+    for centroid in ([1.0, 0.0, 0.0], [0.1, -1e-30, 3e7]):
+        await kept.store.keep_voice(ANNE.id, 2, np.array(centroid, np.float32))
+    (voice,) = await kept.voices()
+    assert (voice.participant, voice.voice, voice.name, voice.merged_into) == (ANNE.id, 2, None, None)
+    assert voice.centroid is not None
+    assert voice.centroid.tobytes() == np.array([0.1, -1e-30, 3e7], np.float32).tobytes()
+
+
+@pytest.mark.parametrize("centroid", [[], [0.0, 0.0], [1.0, float("nan")], [float("inf")], [[1.0]]])
+async def test_what_no_voice_sounds_like_is_refused(kept: Kept, centroid: list[float]) -> None:
+    with pytest.raises(InvalidInput, match="finite numbers"):
+        await kept.store.keep_voice(ANNE.id, 1, np.array(centroid, np.float32))
+    assert await kept.voices() == []

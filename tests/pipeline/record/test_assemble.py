@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from pipeline.domain import Origin, Participant, ParticipantId, SegmentId, TrackId, UtteranceId, Word
 from pipeline.errors import InvalidInput
 from pipeline.record.assemble import assemble
+from pipeline.record.division import Division
 from pipeline.record.texts import text_of
+from pipeline.speakers import SegmentChange
 from tests.pipeline.record.samples import ANNE, BILAL, MEETING, OTHER_ANNE, TRACKS, final, gap, record
 
 
@@ -102,7 +104,7 @@ def test_utterances_of_one_id_on_two_tracks_stay_apart():
 
 
 def test_a_correction_stands_on_its_segment():
-    transcript = assembled([final("u", "oui", 0, 1)], corrections={SegmentId("u"): "Ouïe"})
+    transcript = assembled([final("u", "oui", 0, 1)], division=Division({SegmentId("u"): SegmentChange("Ouïe")}))
     assert texts(transcript) == {"u": ("Ouïe", Origin.CORRECTION)}
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy import Connection
 
@@ -23,6 +24,7 @@ from pipeline.domain import (
     TrackId,
     Transcript,
     UtteranceId,
+    VoiceRun,
 )
 from pipeline.errors import NotFound, Superseded
 from pipeline.ports import OwnedMeetingStore
@@ -84,6 +86,8 @@ WRITES: dict[str, Callable[[OwnedMeetingStore], Awaitable[object]]] = {
     "gap": lambda shelf: shelf.keep_gap(Gap(TRACK, ANNE, 3.0, 4.0, "lost")),
     "pause": lambda shelf: shelf.keep_pause(Pause(5.0)),
     "presence": lambda shelf: shelf.keep_presences([Presence(ANNE.id, 0.0)]),
+    "runs": lambda shelf: shelf.keep_runs([VoiceRun(said(1).utterance, 0, 1, 1)]),
+    "voice": lambda shelf: shelf.keep_voice(ANNE.id, 1, np.ones(3, np.float32)),
     "end": lambda shelf: shelf.keep_end(99.0),
     "cut": lambda shelf: shelf.keep_cut(),
     "numbers": lambda shelf: shelf.reserve_sequence(10),

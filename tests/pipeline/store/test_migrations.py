@@ -5,7 +5,17 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, text
 
-from pipeline.domain import Meeting, MeetingId, Participant, ParticipantId, Presence
+from pipeline.domain import (
+    Meeting,
+    MeetingId,
+    Participant,
+    ParticipantId,
+    Presence,
+    SegmentId,
+    Settled,
+    UtteranceId,
+    VoiceRun,
+)
 from pipeline.store import migrations
 from pipeline.store.database import open_database
 from pipeline.store.sql import SqlStore
@@ -64,6 +74,34 @@ async def test_a_database_of_the_first_tables_keeps_all_it_holds_and_takes_what_
     await store.for_meeting(budget).keep_presences([Presence(anne, 1.0, 2.0)])
     await store.create_room_meeting("livekit", "salle", Meeting(MeetingId("new"), "salle", 200.0))
     assert await store.presences(budget) == [Presence(anne, 1.0, 2.0)]
+    await store.close()
+
+
+async def test_a_database_before_voices_keeps_what_people_corrected(new_url: str) -> None:
+    engine = create_engine(new_url)
+    tables = (
+        ("meetings", "'budget', 'Budget', 100.0, '[]', '[]', false, 900.0, false, 1, 'budget', 0"),
+        ("participants", "'budget', 'anne', 1, '[\"Anne\"]', '[]', 'anne'"),
+        ("tracks", "'budget', 'anne.1', 'anne', 1"),
+        ("finals", """'budget', 'u', 'anne.1', 1, 'fr', 0.0, 'on y', '[[" on", 0, 1, 1], [" y", 1, 2, 1]]'"""),
+        ("corrections", "'budget', 'u', 'Ouïe', 'ouie'"),
+    )
+    with engine.begin() as connection:
+        migrations.migrate(connection, "0004")
+        for table, values in tables:
+            connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({values})")
+    engine.dispose()
+    store = SqlStore.open(new_url)
+    budget = MeetingId("budget")
+    assert (await store.meeting(budget)).settled is Settled.NOTHING
+    (segment,) = (await store.transcript(budget)).segments
+    assert (segment.id, segment.correction) == ("u", "Ouïe")
+    assert [meeting.id for meeting in await store.meetings("ouie")] == [budget]
+    await store.for_meeting(budget).keep_runs([VoiceRun(UtteranceId("u"), 1, 1, 2)])
+    (segment,) = (await store.transcript(budget)).segments
+    assert (segment.correction, segment.participant.name) == ("Ouïe", "Anne (voix 2)")
+    await store.correct(budget, SegmentId("u"), None)
+    assert [each.id for each in (await store.transcript(budget)).segments] == ["u", "u/1"]
     await store.close()
 
 

@@ -1,0 +1,182 @@
+"""Voices that share a microphone, as the store keeps them and people put them right."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sqlalchemy import text
+
+from pipeline.domain import Meeting, MeetingId, Participant, ParticipantId, SegmentId, UtteranceId, VoiceRun
+from pipeline.errors import InvalidInput, NotFound
+from pipeline.record.texts import text_of
+from pipeline.speakers import FIRST_MADE, NOBODY, KnownVoice
+from pipeline.store.database import open_database
+from pipeline.store.sql import SqlStore
+from tests.pipeline.store.test_sql import said
+
+BUDGET = Meeting(MeetingId("budget"), "Budget", 100.0)
+ROOM = Participant(ParticipantId("salle"), "Salle Descartes")
+U = UtteranceId("u")
+
+
+def run(first: int, count: int, voice: int) -> VoiceRun:
+    return VoiceRun(U, first, count, voice)
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[SqlStore]:
+    """A room in which voice 1 says four words and voice 2 two, then one again."""
+    store = SqlStore.open(database_url)
+    await store.create_meeting(BUDGET)
+    await store.add_participant(BUDGET.id, ROOM)
+    track = await store.next_track(BUDGET.id, ROOM.id)
+    shelf = store.for_meeting(BUDGET.id)
+    await shelf.keep_runs([run(0, 4, 1), run(4, 2, 2), run(6, 1, 1)])
+    await shelf.keep_final(said("u", "on y va donc oui oui bien", track=track))
+    yield store
+    await store.close()
+
+
+async def spoken(store: SqlStore) -> list[tuple[str, str, str]]:
+    """Id, speaker and text of every segment."""
+    segments = (await store.transcript(BUDGET.id)).segments
+    return [(each.id, each.participant.name.removeprefix("Salle Descartes "), text_of(each)[0]) for each in segments]
+
+
+AS_HEARD = [("u", "(voix 1)", "on y va donc"), ("u/4", "(voix 2)", "oui oui"), ("u/6", "(voix 1)", "bien")]
+
+
+async def test_voices_are_known_by_what_was_heard_and_what_was_kept(store: SqlStore) -> None:
+    assert await spoken(store) == AS_HEARD
+    await store.for_meeting(BUDGET.id).keep_voice(ROOM.id, 3, np.ones(4, np.float32))
+    assert await store.voices(BUDGET.id) == [KnownVoice(ROOM.id, number) for number in (1, 2, 3)]
+
+
+async def test_a_voice_of_words_that_have_no_final_yet_is_known(store: SqlStore) -> None:
+    shelf = store.for_meeting(BUDGET.id)
+    await shelf.keep_open([replace(said("v", "euh", track="salle.1"), final=False)])
+    await shelf.keep_runs([VoiceRun(UtteranceId("v"), 0, 1, 7)])
+    assert [known.voice for known in await store.voices(BUDGET.id)] == [1, 2, 7]
+
+
+async def test_a_name_changes_everything_the_voice_said_and_is_found_and_taken_back(store: SqlStore) -> None:
+    await store.rename_voice(BUDGET.id, ROOM.id, 1, "Zoé Martin")
+    assert [name for _, name, _ in await spoken(store)] == ["Zoé Martin", "(voix 2)", "Zoé Martin"]
+    assert [meeting.id for meeting in await store.meetings("zoe")] == [BUDGET.id]
+    await store.for_meeting(BUDGET.id).keep_voice(ROOM.id, 1, np.ones(4, np.float32))
+    assert (await store.voices(BUDGET.id))[0].name == "Zoé Martin"
+    await store.rename_voice(BUDGET.id, ROOM.id, 1, None)
+    assert await spoken(store) == AS_HEARD
+    assert await store.meetings("zoe") == []
+
+
+async def test_a_merged_voice_speaks_as_the_other_until_they_are_parted(store: SqlStore) -> None:
+    await store.rename_voice(BUDGET.id, ROOM.id, 2, "Zoé")
+    await store.merge_voices(BUDGET.id, ROOM.id, 1, 2)
+    assert await spoken(store) == [(segment, "Zoé", said) for segment, _, said in AS_HEARD]
+    with pytest.raises(InvalidInput, match="already"):
+        await store.merge_voices(BUDGET.id, ROOM.id, 2, 1)
+    with pytest.raises(InvalidInput, match="already"):
+        await store.merge_voices(BUDGET.id, ROOM.id, 2, 2)
+    await store.merge_voices(BUDGET.id, ROOM.id, 1, None)
+    assert [name for _, name, _ in await spoken(store)] == ["(voix 1)", "Zoé", "(voix 1)"]
+
+
+async def test_a_segment_is_moved_to_another_voice_to_a_new_one_and_to_nobody(store: SqlStore) -> None:
+    move, middle = store.move_segment_to_voice, SegmentId("u/4")
+    assert await move(BUDGET.id, middle, 1) == 1
+    assert await spoken(store) == [(segment, "(voix 1)", said) for segment, _, said in AS_HEARD]
+    assert await move(BUDGET.id, middle, None) == FIRST_MADE
+    assert await move(BUDGET.id, SegmentId("u"), None) == FIRST_MADE + 1
+    assert [name for _, name, _ in await spoken(store)] == ["(voix 102)", "(voix 101)", "(voix 1)"]
+    assert await store.runs(BUDGET.id) == [run(0, 4, 102), run(4, 2, 101), run(6, 1, 1)]
+    assert await move(BUDGET.id, middle, NOBODY) == NOBODY
+    assert [name for _, name, _ in await spoken(store)] == ["(voix 102)", "Salle Descartes", "(voix 1)"]
+    assert await move(BUDGET.id, middle, FIRST_MADE) == FIRST_MADE
+
+
+async def test_words_of_nobody_can_be_given_to_a_voice(store: SqlStore) -> None:
+    await store.for_meeting(BUDGET.id).keep_final(said("v", "pardon", 9.0, track="salle.1"))
+    await store.move_segment_to_voice(BUDGET.id, SegmentId("v"), 2)
+    assert (await spoken(store))[-1] == ("v", "(voix 2)", "pardon")
+    assert (await store.runs(BUDGET.id))[-1] == VoiceRun(UtteranceId("v"), 0, 1, 2)
+
+
+async def test_what_people_moved_and_corrected_stays_when_voices_are_heard_again(store: SqlStore) -> None:
+    await store.move_segment_to_voice(BUDGET.id, SegmentId("u/4"), 1)
+    await store.correct(BUDGET.id, SegmentId("u"), "On y va.")
+    await store.for_meeting(BUDGET.id).keep_runs([run(0, 7, 2), run(3, 2, 3)])
+    assert await spoken(store) == [
+        ("u", "(voix 2)", "On y va."),
+        ("u/4", "(voix 1)", "oui oui"),
+        ("u/6", "(voix 2)", "bien"),
+    ]
+
+
+async def test_a_segment_is_corrected_and_moved_apart_from_one_another(store: SqlStore) -> None:
+    middle = SegmentId("u/4")
+    await store.correct(BUDGET.id, middle, "Ouïe")
+    await store.move_segment_to_voice(BUDGET.id, middle, 1)
+    assert (await spoken(store))[1] == ("u/4", "(voix 1)", "Ouïe")
+    assert [meeting.id for meeting in await store.meetings("ouie")] == [BUDGET.id]
+    await store.correct(BUDGET.id, middle, None)
+    assert (await spoken(store))[1] == ("u/4", "(voix 1)", "oui oui")
+
+
+async def test_what_is_not_there_is_named(store: SqlStore) -> None:
+    nobody, strange = MeetingId("nobody"), ParticipantId("strange")
+    for attempt in (
+        store.rename_voice(BUDGET.id, ROOM.id, 9, "Zoé"),
+        store.rename_voice(BUDGET.id, strange, 1, "Zoé"),
+        store.merge_voices(BUDGET.id, ROOM.id, 9, 1),
+        store.merge_voices(BUDGET.id, ROOM.id, 1, 9),
+        store.move_segment_to_voice(BUDGET.id, SegmentId("u"), 9),
+        store.move_segment_to_voice(BUDGET.id, SegmentId("u/1"), 1),
+        store.move_segment_to_voice(BUDGET.id, SegmentId("v"), 1),
+        store.correct(BUDGET.id, SegmentId("u/5"), "text"),
+        store.mark_shared_room(BUDGET.id, strange, True),
+        store.runs(nobody),
+        store.voices(nobody),
+        store.rename_voice(nobody, ROOM.id, 1, "Zoé"),
+        store.for_meeting(nobody).keep_runs([run(0, 1, 1)]),
+        store.for_meeting(nobody).keep_voice(ROOM.id, 1, np.ones(2, np.float32)),
+    ):
+        with pytest.raises(NotFound):
+            await attempt
+
+
+async def test_words_of_a_track_that_nobody_announced_can_be_given_to_a_new_voice(store: SqlStore) -> None:
+    await store.for_meeting(BUDGET.id).keep_final(said("w", "bonjour", 20.0, track="stray"))
+    await store.move_segment_to_voice(BUDGET.id, SegmentId("w"), None)
+    assert (await spoken(store))[-1] == ("w", "stray (voix 101)", "bonjour")
+
+
+async def test_a_shared_room_is_marked_until_somebody_takes_the_mark_away(store: SqlStore) -> None:
+    assert await store.participants(BUDGET.id) == [ROOM]
+    await store.add_participant(BUDGET.id, replace(ROOM, shared_room=True))
+    await store.add_participant(BUDGET.id, ROOM)
+    assert await store.participants(BUDGET.id) == [replace(ROOM, shared_room=True)]
+    await store.mark_shared_room(BUDGET.id, ROOM.id, False)
+    assert await store.participants(BUDGET.id) == [ROOM]
+
+
+async def test_a_deleted_meeting_takes_its_voices_runs_and_changes_with_it(store: SqlStore, database_url: str) -> None:
+    await store.for_meeting(BUDGET.id).keep_voice(ROOM.id, 1, np.ones(4, np.float32))
+    await store.correct(BUDGET.id, SegmentId("u/4"), "Ouïe")
+    await store.delete_meeting(BUDGET.id)
+    engine = open_database(database_url)
+    with engine.connect() as connection:
+        for table in ("runs", "voices", "corrections"):
+            assert connection.execute(text(f"SELECT count(*) FROM {table}")).scalar() == 0, table
+    engine.dispose()
+
+
+@pytest.mark.parametrize("damage", [b"\x00\x00\x80", b"\x00\x00\xc0\x7f", b""])
+async def test_a_damaged_centroid_is_as_good_as_none(store: SqlStore, database_url: str, damage: bytes) -> None:
+    await store.for_meeting(BUDGET.id).keep_voice(ROOM.id, 1, np.ones(4, np.float32))
+    engine = open_database(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE voices SET centroid = :damage"), {"damage": damage})
+    engine.dispose()
+    assert (await store.voices(BUDGET.id))[0].centroid is None
