@@ -80,8 +80,8 @@ class Recited:
 
     def hear(self, frame: Pcm) -> Sequence[Word]:
         self._heard += len(frame)
-        if level_of(frame) > _FAINT and not (self._at is not None and self._recording.goes_on(frame, self._at)):
-            self._at = self._began_at(self._recording.find(frame))
+        if self._at is None or not self._recording.goes_on(frame, self._at):
+            self._at = self._began_at(self._recording.find(frame) if level_of(frame) > _FAINT else None)
         if self._at is None:
             return ()
         begin, self._at = self._at, self._at + len(frame)
@@ -99,7 +99,7 @@ class Recited:
 
 
 _FAINT = -55.0
-"""dBFS below which a frame could be anywhere: it goes on where it is awaited."""
+"""dBFS below which sound is no word, and could be anywhere."""
 _SAME = 0.9
 """Correlation from which on two frames are the same sound, resampled twice."""
 _COARSE = 3
@@ -126,9 +126,11 @@ class Recording:
         self._energy = np.concatenate([[0.0], np.cumsum(self._coarse.astype(np.float64) ** 2)])
 
     def goes_on(self, frame: Pcm, place: int) -> bool:
-        """Whether ``frame`` is the sound at a place."""
+        """Whether ``frame`` is the sound at a place, or as faint as what is there."""
         there = self._pcm[place : place + len(frame)]
-        return len(there) == len(frame) and _alike(frame, there) > _SAME
+        if len(there) != len(frame):
+            return False
+        return _alike(frame, there) > _SAME or max(level_of(frame), level_of(there)) < _FAINT
 
     def find(self, frame: Pcm) -> int | None:
         """Where ``frame`` is in the recording; None where it is not."""
