@@ -6,7 +6,7 @@ from dataclasses import replace
 from sqlalchemy import Connection, select
 
 from pipeline.access import ApiKey, KeyId
-from pipeline.domain import Caption, Meeting, Participant, RecordingId, RecordingJob, RecordText, TrackId
+from pipeline.domain import Caption, Meeting, Participant, RecordingId, RecordingJob, RecordText, Settled, TrackId
 from pipeline.errors import InvalidInput, NotFound
 from pipeline.store import tables
 from pipeline.store.captions import keep_final, keep_record
@@ -61,6 +61,8 @@ def finish_recording(
     """
     update_recording(connection, job)
     create_meeting(connection, meeting)
+    table = tables.meetings
+    connection.execute(table.update().where(table.c.id == meeting.id).values(settled=Settled.NOTHING.value))
     tracks: dict[str, TrackId] = {}
     for participant in participants:
         add_participant(connection, meeting.id, participant, meeting.languages)
