@@ -79,7 +79,7 @@ class Replay:
         bus = MemoryAudioBus(lossless=self.speed == 0.0)
         memory = AudioSpool()
         sink = _Sink(self.audience, clock, self.stop)
-        session = Session(self.captioner, self.recognizer, bus, memory, sink, self.store, clock.now, self.totals)
+        session = Session(self.captioner, self.recognizer, bus, memory, sink, self.store, clock.now, totals=self.totals)
         try:
             async with asyncio.TaskGroup() as group:
                 running = group.create_task(_run(session, bus))

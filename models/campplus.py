@@ -79,7 +79,7 @@ class _ContextMask(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         parts = functional.avg_pool1d(x, _SEGMENT, _SEGMENT, ceil_mode=True)
-        parts = parts.repeat_interleave(_SEGMENT, dim=-1)[..., : x.shape[-1]]
+        parts = parts.unsqueeze(-1).expand(-1, -1, -1, _SEGMENT).flatten(2)[..., : x.shape[-1]]
         context = functional.relu(self.linear1(x.mean(-1, keepdim=True) + parts))
         masked: Tensor = self.linear_local(x) * torch.sigmoid(self.linear2(context))
         return masked

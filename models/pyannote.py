@@ -44,6 +44,20 @@ def use_threads(count: int) -> None:
     torch.set_num_threads(count)
 
 
+def read_models(segmentation: Path, embedding: Path) -> tuple[Model, CamPlusPlus]:
+    """From the folders of ``pyannote-segmentation-3.0`` and ``campplus``. Raises ``ModelUnavailable``."""
+    with _quiet():
+        try:
+            state = torch.load(embedding / "campplus_cn_en_common.pt", map_location="cpu", weights_only=True)
+            finding = Model.from_pretrained(segmentation / "pytorch_model.bin")
+            network = CamPlusPlus.load(state)
+        except (OSError, RuntimeError, KeyError) as error:
+            raise ModelUnavailable(f"the models of diarization cannot be loaded: {error}") from error
+    if finding is None:
+        raise ModelUnavailable(f"{segmentation} holds no segmentation model")
+    return finding.eval(), network
+
+
 class VoiceEmbedding(Model):
     """CAM++ as pyannote.audio calls an embedding: (batch, 1, samples) and (batch, frames) to (batch, 192)."""
 
@@ -97,22 +111,16 @@ class PyannoteDiarizer:
     def of_parts(cls, segmentation: Path, embedding: Path, device: str = "cpu") -> "PyannoteDiarizer":
         """From the folders of ``pyannote-segmentation-3.0`` and ``campplus``. Raises ``ModelUnavailable``."""
         with _quiet():
-            try:
-                state = torch.load(embedding / "campplus_cn_en_common.pt", map_location="cpu", weights_only=True)
-                finding = Model.from_pretrained(segmentation / "pytorch_model.bin")
-                if finding is None:
-                    raise ModelUnavailable(f"{segmentation} holds no segmentation model")
-                pipeline = SpeakerDiarization(
-                    segmentation=finding,
-                    segmentation_batch_size=_BATCH,
-                    embedding=VoiceEmbedding(CamPlusPlus.load(state)),
-                    embedding_batch_size=_BATCH,
-                    embedding_exclude_overlap=True,
-                    plda=PLDA.__new__(PLDA),  # asked for, and used by another clustering only
-                    clustering="AgglomerativeClustering",
-                )
-            except (OSError, RuntimeError, KeyError) as error:
-                raise ModelUnavailable(f"the models of diarization cannot be loaded: {error}") from error
+            finding, network = read_models(segmentation, embedding)
+            pipeline = SpeakerDiarization(
+                segmentation=finding,
+                segmentation_batch_size=_BATCH,
+                embedding=VoiceEmbedding(network),
+                embedding_batch_size=_BATCH,
+                embedding_exclude_overlap=True,
+                plda=PLDA.__new__(PLDA),  # asked for, and used by another clustering only
+                clustering="AgglomerativeClustering",
+            )
             pipeline.clustering = _BoundedClustering(metric="cosine")
             pipeline.instantiate({"segmentation": {"min_duration_off": 0.0}, "clustering": _CLUSTERING})
             return cls(pipeline.to(torch.device(device)))
