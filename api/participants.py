@@ -40,7 +40,7 @@ async def join(request: Request, meeting: str, wanted: NewParticipant) -> Joined
     kept = await house.store.meeting(identity)
     if kept.ended_at is not None and wanted.mode is Mode.PUBLISH:
         raise InvalidInput("this meeting is over: create another to speak in it")
-    participant = Participant(ParticipantId(wanted.id or new_id(10)), wanted.name)
+    participant = Participant(ParticipantId(wanted.id or new_id(10)), wanted.name, wanted.shared_room)
     if wanted.mode is Mode.PUBLISH:
         house.check_languages(tuple(wanted.languages))
         await _add(house, identity, participant, tuple(wanted.languages))
@@ -77,17 +77,22 @@ async def participants(request: Request, meeting: str) -> ParticipantList:
         presences.setdefault(presence.participant, []).append(shown)
     return ParticipantList(
         participants=[
-            ListedParticipant(participant=each.id, name=each.name, present=presences.get(each.id, []))
+            ListedParticipant(
+                participant=each.id,
+                name=each.name,
+                shared_room=each.shared_room,
+                present=presences.get(each.id, []),
+            )
             for each in await store.participants(identity)
         ]
     )
 
 
-@router.patch("/{participant}", dependencies=[needs(Need.TAKE_PART)], summary="Change a name or languages")
+@router.patch("/{participant}", dependencies=[needs(Need.TAKE_PART)], summary="Change a name, languages or a mark")
 async def change(request: Request, meeting: str, participant: str, wanted: Changes) -> ParticipantShape:
-    """A new name counts for what is said from now on; what is left out stays as it is."""
+    """A new name counts for what is said from now on, a mark for what is heard; what is left out stays as it is."""
     house, identity, who = house_of(request), MeetingId(meeting), ParticipantId(participant)
-    known = await _participant(house, identity, who)
+    known = await participant_of(house, identity, who)
     running = await house.meetings.find(identity)
     if wanted.languages is not None:
         codes = tuple(wanted.languages)
@@ -97,7 +102,13 @@ async def change(request: Request, meeting: str, participant: str, wanted: Chang
             await running.set_languages(codes, who)
     if wanted.name is not None:
         await _rename(house, identity, who, wanted.name)
-    return ParticipantShape(participant=who, name=wanted.name or known.name)
+    shared = known.shared_room
+    if wanted.shared_room is not None:
+        shared = wanted.shared_room
+        await house.store.mark_shared_room(identity, who, shared)
+        if running is not None:
+            await running.voices_changed()
+    return ParticipantShape(participant=who, name=wanted.name or known.name, shared_room=shared)
 
 
 @router.post("/{participant}/token", summary="Renew the token of a participant")
@@ -109,7 +120,7 @@ async def renew(
     if grant.can:
         token = Token(identity, grant.can, who, grant.name)
     else:
-        token = Token(identity, frozenset(Can), who, (await _participant(house, identity, who)).name)
+        token = Token(identity, frozenset(Can), who, (await participant_of(house, identity, who)).name)
     text, expires_at = house.access.issue(token)
     return TokenShape(token=text, expires_at=wall_clock(expires_at))
 
@@ -120,6 +131,9 @@ async def _add(house: House, meeting: MeetingId, participant: Participant, langu
     if known.get(participant.id, participant.name) != participant.name:
         await _rename(house, meeting, participant.id, participant.name)
     await house.store.add_participant(meeting, participant, languages)
+    running = await house.meetings.find(meeting)
+    if participant.shared_room and running is not None:
+        await running.voices_changed()
 
 
 async def _rename(house: House, meeting: MeetingId, participant: ParticipantId, name: str) -> None:
@@ -130,7 +144,7 @@ async def _rename(house: House, meeting: MeetingId, participant: ParticipantId, 
         await house.store.rename_participant(meeting, participant, name)
 
 
-async def _participant(house: House, meeting: MeetingId, participant: ParticipantId) -> Participant:
+async def participant_of(house: House, meeting: MeetingId, participant: ParticipantId) -> Participant:
     for each in await house.store.participants(meeting):
         if each.id == participant:
             return each

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api.names import LONGEST_NAME, LONGEST_TITLE, normalised
 from api.parsing import parse_languages
-from pipeline.domain import Meeting
+from pipeline.domain import Meeting, Settled
 
 MOST_TERMS = 200
 LONGEST_CORRECTION = 10_000
@@ -74,6 +74,7 @@ _MEETING = {
     "languages": ["fr", "en"],
     "keep_audio": False,
     "cut": False,
+    "settled": None,
     "created_at": "2026-11-25T17:38:14Z",
     "ended_at": None,
 }
@@ -94,6 +95,10 @@ class MeetingShape(Shape):
     languages: list[str]
     keep_audio: bool
     cut: bool = Field(description="Its server was stopped in the middle once: something may be missing.")
+    settled: Settled | None = Field(
+        description="How its transcript was looked through after the meeting: by kept `sound`, by what was kept of its "
+        "`voices`, or there was `nothing` to do; null until then."
+    )
     created_at: datetime
     ended_at: datetime | None
 
@@ -120,6 +125,9 @@ class NewParticipant(Shape):
     languages: Languages = Field(
         default=[], description="What this participant may speak; none means those of the meeting."
     )
+    shared_room: bool = Field(
+        default=False, description="Several people share this microphone: their voices are told apart."
+    )
     id: str | None = Field(
         default=None, pattern=_ID, description="The participant's id elsewhere; who joins again with it is the same."
     )
@@ -132,13 +140,15 @@ class Changes(Shape):
 
     name: Name | None = None
     languages: Languages | None = None
+    shared_room: bool | None = Field(default=None, description="Whether several people share this microphone.")
 
 
 class ParticipantShape(Shape):
-    model_config = like(participant="3y5d3t9xra", name="Anne")
+    model_config = like(participant="3y5d3t9xra", name="Anne", shared_room=False)
 
     participant: str
     name: str
+    shared_room: bool = Field(description="Whether several people share this microphone.")
 
 
 class PresenceShape(Shape):
@@ -150,7 +160,12 @@ class PresenceShape(Shape):
     left: float | None
 
 
-_LISTED = {"participant": "3y5d3t9xra", "name": "Anne", "present": [{"joined": 3.2, "left": 61.75}]}
+_LISTED = {
+    "participant": "3y5d3t9xra",
+    "name": "Anne",
+    "shared_room": False,
+    "present": [{"joined": 3.2, "left": 61.75}],
+}
 
 
 class ListedParticipant(ParticipantShape):
@@ -297,6 +312,12 @@ class Readiness(Shape):
     draining: bool | None = Field(default=None, description="True while a worker hands its meetings over to others.")
     livekit: bool | None = Field(default=None, description="Whether its agents are registered there, where it is set.")
     janus: bool | None = Field(default=None, description="Whether it answers, where it is set.")
+    kyutai: list[bool] | None = Field(
+        default=None, description="Whether each server of GREFFIER_KYUTAI_URLS is healthy, where some are set."
+    )
+    degraded: bool | None = Field(
+        default=None, description="True while one of those is not: others, or Whisper, do its work."
+    )
 
 
 def meeting_shape(meeting: Meeting, paused: bool) -> MeetingShape:
@@ -308,6 +329,7 @@ def meeting_shape(meeting: Meeting, paused: bool) -> MeetingShape:
         languages=list(meeting.languages),
         keep_audio=meeting.keep_audio,
         cut=meeting.cut,
+        settled=meeting.settled,
         created_at=wall_clock(meeting.created_at),
         ended_at=None if meeting.ended_at is None else wall_clock(meeting.ended_at),
     )

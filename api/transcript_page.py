@@ -1,11 +1,13 @@
 """A transcript as its page shows it: turns, and between them what was not heard."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from api.page_words import Words
-from pipeline.domain import Gap, ParticipantId, Pause, Transcript, Turn
+from api.speakers import Excerpt, Speaker, excerpts_of
+from pipeline.domain import Gap, Meeting, Participant, ParticipantId, Pause, Transcript, Turn
 from pipeline.export.characters import one_line
 from pipeline.record.texts import text_of
 
@@ -20,6 +22,11 @@ class Piece:
     text: str
 
 
+Voice = tuple[str, int]
+"""A participant and the number of a voice at its microphone, 0 for the participant alone."""
+NO_VOICES: Mapping[ParticipantId, Voice] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A turn, with ``pieces`` and the number its speaker's colour and shape follow from; or an event, ``said``."""
@@ -29,25 +36,103 @@ class Entry:
     look: int = 0
     pieces: tuple[Piece, ...] = ()
     said: str = ""
+    voice: Voice = ("", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Somebody who spoke: ``name`` is what people call them, ``others`` whose voice it may be, by number.
+
+    ``merged_into`` is how the transcript names the voice that it turned out to be.
+    """
+
+    speaker: str
+    look: int
+    voice: Voice
+    name: str
+    others: tuple[tuple[int, str], ...] = ()
+    merged_into: str | None = None
+    excerpts: tuple[Excerpt, ...] = ()
+
+
+def voices_of(speakers: Iterable[Speaker]) -> dict[ParticipantId, Voice]:
+    """Which voice each participant of a transcript is, of those that are one."""
+    return {each.speaking.id: (each.owner, each.voice) for each in speakers}
+
+
+def rows_of(
+    meeting: Meeting,
+    transcript: Transcript,
+    people: Iterable[Participant],
+    speakers: Sequence[Speaker],
+    names: Mapping[ParticipantId, str],
+) -> list[Row]:
+    """Everybody who spoke, as ``names`` has them, then the voices that turned out to be others."""
+    voices = {each.speaking.id: each for each in speakers}
+    owners = {each.id: each for each in people}
+    rows = []
+    for look, (who, label) in enumerate(names.items()):
+        if (speaker := voices.get(who)) is not None:
+            others = tuple(
+                (each.voice, names.get(each.speaking.id, each.speaking.name))
+                for each in speakers
+                if each.owner == speaker.owner and each.merged_into is None and each is not speaker
+            )
+            voice = (speaker.owner, speaker.voice)
+            rows.append(Row(label, look, voice, speaker.name or "", others, None, speaker.excerpts))
+        elif (owner := owners.get(who)) is not None:
+            said = [segment for segment in transcript.segments if segment.participant.id == who]
+            if said:
+                rows.append(Row(label, look, (who, 0), owner.name, excerpts=excerpts_of(meeting, said)))
+    by_voice = {(each.owner, each.voice): each.speaking for each in speakers}
+    for each in speakers:
+        if each.merged_into is not None:
+            other = by_voice[each.owner, each.merged_into]
+            merged_into = names.get(other.id, other.name)
+            rows.append(Row(each.speaking.name, 0, (each.owner, each.voice), each.name or "", (), merged_into))
+    return rows
+
+
+def choices_of(
+    people: Iterable[Participant], speakers: Iterable[Speaker], names: Mapping[ParticipantId, str]
+) -> dict[str, dict[str, object]]:
+    """Whose words a piece may be, by the participant at whose microphone several may speak, for the script."""
+    found: dict[ParticipantId, list[tuple[int, str]]] = {each.id: [] for each in people if each.shared_room}
+    for each in speakers:
+        if each.merged_into is None:
+            label = names.get(each.speaking.id, each.speaking.name)
+            found.setdefault(each.owner, []).append((each.voice, label))
+    owners = {each.id: each.name for each in people}
+    return {owner: {"name": owners.get(owner, owner), "voices": voices} for owner, voices in found.items()}
 
 
 def entries_of(
-    transcript: Transcript, turns: Iterable[Turn], names: Mapping[ParticipantId, str], words: Words
+    transcript: Transcript,
+    turns: Iterable[Turn],
+    names: Mapping[ParticipantId, str],
+    words: Words,
+    voices: Mapping[ParticipantId, Voice] = NO_VOICES,
 ) -> list[Entry]:
     """Turns, gaps and pauses by their start."""
     place = {participant: number for number, participant in enumerate(names)}
-    entries = [_turn(turn, names, place) for turn in turns]
+    entries = [_turn(turn, names, place, voices) for turn in turns]
     entries += [_gap(gap, names, words) for gap in transcript.gaps]
     entries += [_pause(pause, words) for pause in transcript.pauses]
     return sorted(entries, key=lambda entry: entry.start)
 
 
-def _turn(turn: Turn, names: Mapping[ParticipantId, str], place: Mapping[ParticipantId, int]) -> Entry:
+def _turn(
+    turn: Turn,
+    names: Mapping[ParticipantId, str],
+    place: Mapping[ParticipantId, int],
+    voices: Mapping[ParticipantId, Voice],
+) -> Entry:
     pieces = (
         Piece(segment.id, segment.language, segment.start, one_line(text_of(segment)[0])) for segment in turn.segments
     )
     who = turn.participant.id
-    return Entry(turn.start, names[who], place[who], tuple(piece for piece in pieces if piece.text))
+    shown = tuple(piece for piece in pieces if piece.text)
+    return Entry(turn.start, names[who], place[who], shown, voice=voices.get(who, (who, 0)))
 
 
 def _gap(gap: Gap, names: Mapping[ParticipantId, str], words: Words) -> Entry:

@@ -1,6 +1,7 @@
-// The transcript page: search in it, correct its text, delete the meeting.
+// The transcript page: search in it, correct its text and whose it is, delete the meeting.
 
 import { ask, showRefusal } from "./server.js";
+import { changed, moveTo, voiceField } from "./speakers.js";
 import { language, say } from "./words.js";
 
 const at = (id) => document.getElementById(id);
@@ -127,7 +128,9 @@ function edit(piece, button) {
   const row = document.createElement("div");
   row.className = "row";
   row.append(save, cancel);
-  form.append(text, error, row);
+  const turn = piece.closest(".turn");
+  const whose = voiceField(turn);
+  form.append(text, ...(whose ? [whose] : []), error, row);
   const close = () => {
     form.remove();
     piece.hidden = button.hidden = false;
@@ -138,8 +141,15 @@ function edit(piece, button) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     try {
-      await ask("PATCH", `${base}/segments/${encodeURIComponent(piece.dataset.segment)}`, { text: text.value });
-      piece.textContent = text.value.trim();
+      const chosen = form.elements.voice?.value ?? turn.dataset.voice;
+      if (text.value !== piece.textContent) {
+        await ask("PATCH", `${base}/segments/${encodeURIComponent(piece.dataset.segment)}`, { text: text.value });
+        piece.textContent = text.value.trim();
+      }
+      if (chosen !== turn.dataset.voice) {
+        await moveTo(piece.dataset.segment, chosen);
+        return;
+      }
       close();
       at("said").textContent = say("script.corrected");
     } catch (refused) {
@@ -149,6 +159,11 @@ function edit(piece, button) {
   piece.hidden = button.hidden = true;
   button.after(form);
   text.focus();
+}
+
+if (changed.segment) {
+  at("correct")?.click();
+  document.querySelector(`.piece[data-segment="${CSS.escape(changed.segment)}"] + .edit`)?.focus();
 }
 
 // --- deletion -------------------------------------------------------------------------------------------------
