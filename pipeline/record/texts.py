@@ -1,4 +1,8 @@
-"""The text that stands for a segment: the human correction, else the record text, else the caption text."""
+"""The text that stands for a segment: the human correction, else the record text, else the caption text.
+
+A record text whose words are much less certain than those of the caption text does not stand: heard again with more
+around it, a number or a name sometimes becomes words that sound like it.
+"""
 
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
@@ -6,6 +10,9 @@ from itertools import accumulate
 
 from pipeline.domain import Origin, Segment, Word
 from pipeline.record.shares import has_text, spoken_form
+
+SURER = 0.2
+"""How much more certain (mean confidence of the words) a caption text is that stands before a record text."""
 
 
 def text_of(segment: Segment) -> tuple[str, Origin]:
@@ -32,9 +39,13 @@ def words_of(segment: Segment) -> tuple[Word, ...]:
 
 
 def _heard(segment: Segment) -> tuple[tuple[Word, ...], Origin]:
-    if has_text(segment.record):
-        return segment.record, Origin.RECORD
-    return segment.caption, Origin.CAPTION
+    if not has_text(segment.record) or _certainty(segment.caption) > _certainty(segment.record) + SURER:
+        return segment.caption, Origin.CAPTION
+    return segment.record, Origin.RECORD
+
+
+def _certainty(words: Sequence[Word]) -> float:
+    return sum(word.confidence for word in words) / len(words) if words else 0.0
 
 
 def _placed(written: list[str], heard: Sequence[Word], start: float, end: float) -> Iterator[Word]:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-TEXTS = ("correction", "record", "caption")
-
 
 @dataclass(frozen=True, slots=True)
 class TimedWord:
@@ -87,12 +85,13 @@ def caption_words(events: Iterable[Event]) -> list[TimedWord]:
     return sorted(chain.from_iterable(last), key=lambda word: word.start)
 
 
-def read_texts(path: Path, wanted: Sequence[str] = TEXTS) -> list[Text]:
-    """The first of the wanted texts that each segment of a transcript has."""
+def read_texts(path: Path) -> list[Text]:
+    """The text that stands for each segment of a transcript."""
     texts = []
     for segment in _transcript(path)["segments"]:
-        present = {text["origin"]: text for text in segment["texts"] if text["words"]}
-        chosen = next((present[origin] for origin in wanted if origin in present), None)
+        chosen = next(
+            (text for text in segment["texts"] if text["origin"] == segment["origin"] and text["words"]), None
+        )
         if chosen:
             words = tuple(TimedWord(word["text"], word["start"], word["end"]) for word in chosen["words"])
             texts.append(Text(segment["track"], segment["start"], segment["end"], segment["language"], words))

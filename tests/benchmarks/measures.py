@@ -78,7 +78,7 @@ def _against(language: str, live: Errors, record: Errors, best: Errors) -> Figur
 
 def _scores(replays: Iterable[Replay], which: str) -> Iterable[dict[str, Errors]]:
     for replay in replays:
-        texts = replay.texts("record", "caption") if which == "record" else {}
+        texts = replay.texts() if which == "record" else {}
         for name, track in replay.tracks.items():
             words = text_words(texts.get(name, ())) if which == "record" else caption_words(replay.by_track[name])
             yield score_placed(track.first_times(), words)

@@ -79,10 +79,10 @@ class Replay:
     def by_track(self) -> dict[str, list[Event]]:
         return {name: [] for name in self.tracks} | by_track(self.events)
 
-    def texts(self, *wanted: str) -> dict[str, list[Text]]:
-        """The wanted texts of the transcript, per track."""
+    def texts(self) -> dict[str, list[Text]]:
+        """The texts of the transcript, per track."""
         found: dict[str, list[Text]] = {name: [] for name in self.tracks}
-        for text in read_texts(self.transcript_path, wanted):
+        for text in read_texts(self.transcript_path):
             found.setdefault(text.track, []).append(text)
         return found
 

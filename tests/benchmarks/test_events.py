@@ -22,14 +22,17 @@ def test_a_log_is_read_line_by_line(tmp_path):
     assert [word.text for word in caption_words([first, last])] == [" oui"]
 
 
-def test_the_best_wanted_text_of_each_segment_is_read(tmp_path):
+def test_the_text_that_stands_for_each_segment_is_read(tmp_path):
     path = tmp_path / "transcript.json"
     record = {"origin": "record", "text": "oui", "words": [WORD]}
     caption = {"origin": "caption", "text": "non", "words": [OTHER]}
     segment = {"track": "a.wav", "start": 1.0, "end": 2.0, "language": "fr"}
     gap = {"start": 3.0, "end": 5.5}
-    segments = [segment | {"texts": [record, caption]}, segment | {"texts": [caption]}]
-    path.write_text(json.dumps({"segments": segments, "gaps": [gap]}))
-    assert [word.text for word in text_words(read_texts(path))] == [" oui", " non"]
-    assert [word.text for word in text_words(read_texts(path, ["caption"]))] == [" non", " non"]
+    both, surer, alone = (
+        segment | {"origin": "record", "texts": [record, caption]},
+        segment | {"origin": "caption", "texts": [record, caption]},
+        segment | {"origin": "caption", "texts": [caption]},
+    )
+    path.write_text(json.dumps({"segments": [both, surer, alone], "gaps": [gap]}))
+    assert [word.text for word in text_words(read_texts(path))] == [" oui", " non", " non"]
     assert count_gaps(path) == (1, 2.5)

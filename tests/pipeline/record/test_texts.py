@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from hypothesis import given, settings
 
 from pipeline.domain import Origin, Word
@@ -18,6 +20,13 @@ def test_an_empty_record_never_replaces_a_caption():
     blank = segment("u", "bonjour", 0, 1, record=(Word(" ", 0, 1),))
     assert text_of(blank) == ("bonjour", Origin.CAPTION)
     assert [word.text for word in words_of(blank)] == [" bonjour"]
+
+
+def test_a_caption_that_is_much_more_certain_stands_before_the_record():
+    heard = Word(" 90210", 0, 1, 0.73)
+    for certain, stands in ((0.52, "90210"), (0.54, "Nanou")):
+        both = replace(segment("u", "", 0, 1), caption=(heard,), record=(Word(" Nanou", 0, 1, certain),))
+        assert text_of(both)[0] == stands
 
 
 def test_a_correction_to_nothing_stands():
