@@ -18,6 +18,7 @@ from api import (
     hls,
     meetings,
     metrics,
+    minutes,
     moshi_dialect,
     pages,
     participants,
@@ -43,7 +44,7 @@ STATIC = Path(__file__).parent / "web" / "static"
 _OF_ALL = (health.router, metrics.router)
 _OF_SPEAKERS = (whip.router, audio_socket.router, sfu.livekit, sfu.janus)
 _OF_READERS = tuple(
-    room.router for room in (session, meetings, participants, captions, transcripts, sound, hls, recordings, pages)
+    room.router for room in (session, meetings, participants, captions, transcripts, minutes, sound, hls, recordings, pages)
 )
 _ROUTES = {
     Role.SERVE: (*_OF_ALL, *_OF_READERS, *_OF_SPEAKERS, moshi_dialect.router),

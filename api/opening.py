@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -20,12 +21,14 @@ from api.metrics import Metrics
 from api.probe import EngineProbe
 from api.sample import Sample
 from api.settings import Settings
+from api.settling import batch_jobs, settling_of
 from api.tokens import Signer, secret_in
 from api.tracing import tracing
 from api.wiring import Recognition, check_languages, equipment
 from media_gateway.webrtc import WhipPeers
 from pipeline.bus.feed import CaptionFeed
 from pipeline.bus.leases import MemoryLeases
+from pipeline.domain import MeetingId
 from pipeline.errors import InvalidSetting
 from pipeline.running import RunningMeetings
 from pipeline.store.sql import SqlStore
@@ -86,6 +89,10 @@ async def _opened(settings: Settings, recognition: Recognition, signer: Signer) 
             count_jobs(jobs.broker, metrics.registry)
             if traces is not None:
                 traces.jobs(jobs.broker)
+
+            async def busy(meeting: MeetingId) -> bool:
+                return meetings.at_work(meeting)
+
             house = House(
                 settings=settings,
                 store=store,
@@ -94,7 +101,7 @@ async def _opened(settings: Settings, recognition: Recognition, signer: Signer) 
                 access=Access(store, signer, loopback=loopback),
                 metrics=metrics,
                 peers=WhipPeers(settings.ice_servers, loopback=loopback, ports=settings.udp_ports),
-                jobs=jobs,
+                jobs=batch_jobs(jobs, settings, settling_of(jobs, store, files.objects, voices), busy, time.time),
                 sample=Sample(),
                 check_languages=lambda languages: check_languages(recognition.engine, languages),
                 livekit=None if settings.livekit is None else open_livekit(settings.livekit, around),

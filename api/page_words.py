@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from starlette.requests import HTTPConnection
+
 LANGUAGE_COOKIE = "greffier-language"
 DEFAULT_LANGUAGE = "en"
 _SCRIPTS = "script."
@@ -34,6 +36,12 @@ class Words:
     def of_scripts(self) -> dict[str, str]:
         """What scripts say, for the page to carry."""
         return {key: text for key, text in self._words.items() if key.startswith(_SCRIPTS)}
+
+
+def language_of(request: HTTPConnection) -> str:
+    """The language that its answer is written in."""
+    remembered, accepted = request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language", "")
+    return chosen_language(request.query_params.get("language"), remembered, accepted)
 
 
 def chosen_language(asked: str | None, remembered: str | None, accepted: str) -> str:

@@ -17,11 +17,15 @@ from starlette.templating import Jinja2Templates
 from api.access import Grant, Need, needs
 from api.denials import NotAllowed
 from api.house import house_of
-from api.page_words import LANGUAGE_COOKIE, Words, catalogues, chosen_language
+from api.minutes import minutes_of
+from api.page_words import LANGUAGE_COOKIE, Words, catalogues, language_of
 from api.parsing import IceServer
+from api.settings import Settle
 from api.transcript_page import clock, entries_of, initials, iso
-from pipeline.domain import MeetingId
+from pipeline.domain import Meeting, MeetingId, Settled, Transcript
+from pipeline.export.minutes import LABELS, named, percent
 from pipeline.export.names import speaker_names
+from pipeline.export.timeline import timeline
 from pipeline.record.turns import turns
 
 WEB = Path(__file__).parent / "web"
@@ -29,6 +33,11 @@ _TOKENS = WEB / "static" / "vendor" / "cunningham-tokens.css"
 _LIST = 50
 _YEAR_SECONDS = 365 * 24 * 3600
 _FORMATS = ("vtt", "srt", "txt", "md", "json")
+_SETTLED = {
+    Settled.SOUND: "settled.sound",
+    Settled.VOICES: "settled.voices",
+    Settled.FAILED: "settled.failed",
+}
 
 
 @cache
@@ -86,7 +95,26 @@ async def transcript(request: Request, meeting: str, grant: Visitor, q: Search =
         entries=entries_of(record, turns(record), names, words),
         formats=[(each, words.say(f"format.{each}")) for each in _FORMATS],
         query=q,
+        settled=_settled(request, kept),
+        **await _minutes(request, kept, record, words),
     )
+
+
+async def _minutes(request: Request, kept: Meeting, record: Transcript, words: Words) -> dict[str, object]:
+    found = await minutes_of(house_of(request), kept, record)
+    return {
+        "minutes": named(found),
+        "shares": {each.participant.id: percent(found, each) for each in found.attendees},
+        "picture": timeline(found, LABELS[words.language], alone=False),
+    }
+
+
+def _settled(request: Request, kept: Meeting) -> str | None:
+    """What is said of how the transcript was settled, or is still to be."""
+    settles = house_of(request).settings.settle is Settle.AUTO
+    if kept.settled is None and kept.ended_at is not None and settles:
+        return "settled.waiting"
+    return None if kept.settled is None else _SETTLED.get(kept.settled)
 
 
 @router.get("/recordings")
@@ -141,13 +169,7 @@ def error_page(request: Request, status: HTTPStatus) -> Response:
 
 
 def _words(request: Request) -> Words:
-    return Words(
-        chosen_language(
-            request.query_params.get("language"),
-            request.cookies.get(LANGUAGE_COOKIE),
-            request.headers.get("accept-language", ""),
-        )
-    )
+    return Words(language_of(request))
 
 
 def _may(request: Request, grant: Grant, need: Need) -> bool:

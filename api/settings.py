@@ -51,6 +51,11 @@ class DiarizeRecordings(Enum):
     NEVER = "never"
 
 
+class Settle(Enum):
+    AUTO = "auto"
+    NEVER = "never"
+
+
 class PolicyName(Enum):
     ALIGNATT = "alignatt"
     LOCAL_AGREEMENT = "local-agreement"
@@ -116,6 +121,7 @@ class Settings:
     model: str = "whisper-base"
     diarization: str = variables.DIARIZATION.default
     diarize_recordings: DiarizeRecordings = DiarizeRecordings.AUTO
+    settle: Settle = Settle.AUTO
     device: Device = Device.AUTO
     compute_type: str | None = None
     languages: tuple[str, ...] = ("fr", "en")
@@ -157,6 +163,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         model=environ.get(variables.MODEL.name, "").strip() or variables.MODEL.default,
         diarization=environ.get(variables.DIARIZATION.name, "").strip() or variables.DIARIZATION.default,
         diarize_recordings=_read(environ, variables.DIARIZE_RECORDINGS, DiarizeRecordings),
+        settle=_read(environ, variables.SETTLE, Settle),
         device=_read(environ, variables.DEVICE, Device),
         compute_type=_read(environ, variables.COMPUTE_TYPE, or_auto(parse_compute_type)),
         languages=_read(environ, variables.SPOKEN, parse_languages),

@@ -38,6 +38,13 @@ DIARIZE_RECORDINGS = Variable(
     "auto or never",
     "Whether voices that an uploaded recording mixes are told apart; auto: where the extra diarization is installed.",
 )
+SETTLE = Variable(
+    "GREFFIER_SETTLE",
+    "auto",
+    "auto or never",
+    "Whether transcripts are settled after the meeting: who spoke at shared microphones, and what was said where sound "
+    "was kept.",
+)
 DEVICE = Variable("GREFFIER_DEVICE", "auto", "auto, cpu or cuda", "Where the model runs; auto takes a GPU if any.")
 COMPUTE_TYPE = Variable(
     "GREFFIER_COMPUTE_TYPE",
@@ -255,7 +262,8 @@ LIVEKIT = (LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET)
 S3 = ((S3_ENDPOINT, AWS_ENDPOINT), (S3_BUCKET, AWS_BUCKET), (S3_KEY, AWS_KEY), (S3_SECRET, AWS_SECRET))
 """All or none of these are set, each by the first of its names that is."""
 VARIABLES = (
-    *(MODEL, DIARIZATION, DIARIZE_RECORDINGS, DEVICE, COMPUTE_TYPE, SPOKEN, CACHE, THREADS, BATCH, STEP, POLICY),
+    *(MODEL, DIARIZATION, DIARIZE_RECORDINGS, SETTLE),
+    *(DEVICE, COMPUTE_TYPE, SPOKEN, CACHE, THREADS, BATCH, STEP, POLICY),
     *(HOST, PORT, HOME, DATABASE_URL, ICE_SERVERS, UDP_PORTS),
     *(EMPTY_AFTER, HLS_HOLD_BACK, UPLOAD_LIMIT, ORIGINS, TOKEN_TTL),
     *(REDIS_URL, SECRET, TALKERS),

@@ -17,15 +17,20 @@ from api.probe import EngineProbe
 from api.roles import Role
 from api.server import ProcessServer, address_of, run_loop
 from api.settings import Settings, for_many_processes
+from api.settling import batch_jobs, settling_of
 from api.tokens import Signer
 from api.tracing import tracing
 from api.vitals import worker_vitals
 from api.wiring import Recognition, equipment
 from pipeline.bus.redis.connection import RedisBus
-from pipeline.bus.redis.leases import RedisLeases
+from pipeline.bus.redis.leases import RedisLeases, holder_of
 from pipeline.distributed.offers import Offers, broker_at
 from pipeline.distributed.worker import LiveWorker
+from pipeline.domain import MeetingId
 from pipeline.store.sql import SqlStore
+
+_AFTER = 30.0
+"""Seconds after its end in which gateways bring the kept sound of a meeting to where all find it."""
 
 
 def run_worker(settings: Settings, recognition: Recognition, queue: str, name: str, listener: socket.socket) -> None:
@@ -78,7 +83,9 @@ async def open_worker(
             leases = RedisLeases(bus, f"{name}/{secrets.token_hex(4)}")
             languages, voices = settings.languages, voice_search(settings)
             mixed = of_recordings(settings, voices)
-            jobs = jobs_over_redis(broker, store, recognizer, files.objects, leases, languages, mixed)
+            recordings = jobs_over_redis(broker, store, recognizer, files.objects, leases, languages, mixed)
+            settling = settling_of(recordings, store, files.objects, voices)
+            jobs = batch_jobs(recordings, settings, settling, lambda meeting: _held(bus, meeting), bus.wall, _AFTER)
             await jobs.start()
             opened.callback(bus.on_return(jobs.take_up))
             stop = jobs.close
@@ -89,3 +96,8 @@ async def open_worker(
         signer = Signer(settings.secret or secrets.token_bytes(32), settings.token_ttl, bus.wall)
         access = Access(store, signer, loopback=is_loopback(settings.host), now=bus.wall)
         yield ProcessServer(bare_app(vitals, access), address, stop, opens=False)
+
+
+async def _held(bus: RedisBus, meeting: MeetingId) -> bool:
+    """Whether a worker captions it, or still makes its record texts. Raises ``BusFailed``."""
+    return await holder_of(bus, meeting) is not None

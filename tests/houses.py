@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from api.house import House
 from api.opening import open_house
-from api.settings import DiarizeRecordings, PolicyName, Settings
+from api.settings import DiarizeRecordings, PolicyName, Settings, Settle
 from api.wiring import Recognition
 from models.calibration import Calibration
 from models.scripted import ScriptedEngine
@@ -36,8 +36,8 @@ def scripted_recognition(script: Mapping[TrackId, Sequence[Word]] | None = None,
 
 
 def settings_in(folder: Path, **more: Any) -> Settings:
-    """Recordings go without voices, which would load torch."""
-    given = {"diarize_recordings": DiarizeRecordings.NEVER} | more
+    """Recordings and what comes after meetings go without voices, which would load torch."""
+    given = {"diarize_recordings": DiarizeRecordings.NEVER, "settle": Settle.NEVER} | more
     return Settings(cache=folder / "cache", home=folder, database_url=f"sqlite:///{folder / 'greffier.db'}", **given)
 
 

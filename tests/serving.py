@@ -23,7 +23,7 @@ from api.settings import Settings
 from api.wiring import Recognition
 
 WAIT = 30.0
-WITHOUT_VOICES = {"GREFFIER_DIARIZE_RECORDINGS": "never"}
+WITHOUT_VOICES = {"GREFFIER_DIARIZE_RECORDINGS": "never", "GREFFIER_SETTLE": "never"}
 """Telling voices apart loads torch, which is slow where a test asks something else."""
 
 

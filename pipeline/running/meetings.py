@@ -56,6 +56,10 @@ class RunningMeetings:
         found = self._running.get(meeting)
         return None if found is None or found.over else found
 
+    def at_work(self, meeting: MeetingId) -> bool:
+        """Whether a session of it still hears or keeps anything, record texts of an ended one too."""
+        return meeting in self._running or meeting in self._finishing
+
     def all(self) -> list[RunningMeeting]:
         return [meeting for meeting in self._running.values() if not meeting.over]
 
