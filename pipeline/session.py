@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from pipeline.domain import (
     AudioFrame,
@@ -23,6 +24,8 @@ from pipeline.domain import (
 from pipeline.errors import RecognitionFailed
 from pipeline.live.meeting import MeetingCaptioner
 from pipeline.ports import AudioBus, AudioMemory, CaptionSink, Recognizer, TranscriptStore
+from pipeline.streamed import StreamedSpeech
+from pipeline.streams import StreamingRecognizer
 
 _log = logging.getLogger("greffier.session")
 
@@ -68,7 +71,8 @@ class Session:
 
     Per track at most one live and one record request are with the recogniser: that bounds its queue.
     ``failing`` counts the windows that failed since one was recognised. ``captioned`` is set once no more audio comes
-    and every utterance has its final; the record may take longer.
+    and every utterance has its final; the record may take longer. ``streams``, where there is one, is asked for words
+    before ``recognizer`` is: see ``StreamedSpeech``.
     """
 
     core: MeetingCaptioner
@@ -78,6 +82,7 @@ class Session:
     captions: CaptionSink
     store: TranscriptStore
     now: Callable[[], float]
+    streams: StreamingRecognizer | None = None
     totals: SessionTotals = field(default_factory=SessionTotals)
     failing: int = 0
     captioned: asyncio.Event = field(default_factory=asyncio.Event)
@@ -86,11 +91,15 @@ class Session:
     _asked: set[tuple[TrackId, bool]] = field(default_factory=set)
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
     _sending: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _streamed: StreamedSpeech | None = None
 
     async def run(self) -> SessionTotals:
         _log.info("session.opened")
         try:
             async with asyncio.TaskGroup() as group:
+                if self.streams is not None:
+                    changed = partial(self._go_on, group)
+                    self._streamed = StreamedSpeech(self.core, self.memory, self.streams, group.create_task, changed)
                 ticking = group.create_task(self._tick(group))
                 async for event in self.audio.receive():
                     self._take(event)
@@ -164,6 +173,8 @@ class Session:
     def _take(self, event: TrackEvent) -> None:
         if not isinstance(event, TrackOpened) and not self.core.knows(event.track):
             return  # nobody knows whose it is: the beginning of its track is gone
+        if self._streamed is not None:
+            self._streamed.take(event)
         match event:
             case TrackOpened(track=track):
                 self.core.track_opened(track)
@@ -194,6 +205,8 @@ class Session:
     async def _settle(self, group: asyncio.TaskGroup) -> None:
         """No more audio comes: wait until everything heard is recognised."""
         self.core.close()
+        if self._streamed is not None:
+            self._streamed.close()
         self._ask(group)
         await self._send()
         while not self.core.idle:
@@ -231,6 +244,10 @@ class Session:
         finally:
             self._asked.discard(key)
         self._forget(key[0])
+        await self._go_on(group)
+
+    async def _go_on(self, group: asyncio.TaskGroup) -> None:
+        """The core has taken something: what it wants next is asked for, what it made is sent."""
         self._ask(group)
         await self._send()
         self._quiet.set()

@@ -1,4 +1,7 @@
-"""Captions of one track: which window to recognise next, and what to show once its words are known."""
+"""Captions of one track: which window to recognise next, and what to show once its words are known.
+
+Words of ``streamed`` utterances come by themselves, without windows: see ``StreamedWords``.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import InitVar, dataclass, field
@@ -7,6 +10,7 @@ from pipeline.domain import Caption, Hypothesis, TrackId, Window, WindowKind, Wo
 from pipeline.live.language import LanguageTracker
 from pipeline.live.policies import CommitPolicy
 from pipeline.live.settings import LiveSettings
+from pipeline.live.streaming import StreamedWords
 from pipeline.live.utterance import Utterance
 from pipeline.live.utterances import LONGEST, TRAIL, Utterances
 from pipeline.live.words import after_committed, monotone, without_echo, without_loops
@@ -39,6 +43,7 @@ class TrackCaptioner:
     language: LanguageTracker
     glossary: tuple[str, ...] = ()
     said: Utterances = field(init=False)
+    streams: StreamedWords = field(init=False)
     _speaking: bool = False
     _in_flight: Window | None = None
     _window_from: float = 0.0
@@ -46,6 +51,7 @@ class TrackCaptioner:
 
     def __post_init__(self, new_policy: Callable[[], CommitPolicy]) -> None:
         self.said = Utterances(self.track, self.settings, new_policy)
+        self.streams = StreamedWords(self.said)
 
     # --- in ---------------------------------------------------------------------------------------------
 
@@ -92,6 +98,9 @@ class TrackCaptioner:
         utterance = self.said.open[-1]
         utterance.end = max(at, utterance.start)
         self.audio_until(utterance.end)  # what did not come before the end of speech never will
+        self._stream_on()
+        if utterance.streamed:
+            return
         if utterance.heard >= utterance.end + _COVERED and self.said.open[0] is utterance and not utterance.alone:
             self.said.finish(utterance, utterance.end)
 
@@ -108,6 +117,12 @@ class TrackCaptioner:
         utterance.heard = max(utterance.heard, window.end)
         utterance.language = heard.language
         self._take(utterance, window, heard.words, fresh)
+        self._stream_on()
+
+    def words(self, words: Sequence[Word], tail: Sequence[Word], until: float) -> None:
+        """Take what a stream heard; see ``MeetingCaptioner.words``."""
+        self.streams.take(words, tail, until, self._language)
+        self._window_follows()
 
     def recognition_failed(self, window: Window) -> None:
         """The recogniser gave nothing for ``window``: it is asked again, and given up after three failures in a row."""
@@ -118,12 +133,13 @@ class TrackCaptioner:
         if utterance.failures >= _ATTEMPTS and utterance.end is not None:
             self.said.give_up(utterance, utterance.end)
             self.said.finish(utterance, utterance.end)
+            self._stream_on()
 
     # --- out --------------------------------------------------------------------------------------------
 
     def wanted(self) -> WindowKind | None:
         """The kind of window this track wants recognised now."""
-        if self._in_flight is not None or not self.said.open:
+        if self._in_flight is not None or not self.said.open or self.said.open[0].streamed:
             return None
         utterance = self.said.open[0]
         if utterance.end is not None:
@@ -138,6 +154,7 @@ class TrackCaptioner:
         """
         if self._in_flight is None:
             self._forget(not_before)
+            self._stream_on()
         kind = self.wanted()
         if kind is None:
             return None
@@ -214,11 +231,11 @@ class TrackCaptioner:
 
     @property
     def wordless_since(self) -> float | None:
-        """The end of the last word of the speech that is open, or its start; None where none is."""
-        if not self.said.open:
+        """The end of the last word of the speech that waits for windows, or its start; None where none does."""
+        if not self.said.open or self.said.open[0].streamed:
             return None
         oldest = self.said.open[0]
-        return max(oldest.start, *(word.end for word in oldest.tail[-1:]), self.committed_until)
+        return max(oldest.start, oldest.windows_from, *(word.end for word in oldest.tail[-1:]), self.committed_until)
 
     @property
     def needed_from(self) -> float:
@@ -229,14 +246,31 @@ class TrackCaptioner:
     # --- utterances -------------------------------------------------------------------------------------
 
     def reset(self) -> None:
-        """The next window is heard alone: without the words and sound of before, in whichever language it seems."""
+        """The next window is heard alone: without the words and sound of before, in whichever language it seems.
+
+        Where words come by themselves there is none: whoever drives the stream begins it anew.
+        """
+        if self.said.open and self.said.open[0].streamed:
+            return
         self.language = LanguageTracker(self.language.languages)
         self.said.history.clear()
         if self.said.open:
             self._switch_language(self.said.open[0])
 
     def _begin(self, at: float) -> Utterance:
-        return self.said.begin(at, self._language)
+        utterance = self.said.begin(at, self._language)
+        utterance.streamed = self.streams.on
+        return utterance
+
+    def _stream_on(self) -> None:
+        """What streams said may now be taken."""
+        self.streams.go_on(self._language)
+        self._window_follows()
+
+    def _window_follows(self) -> None:
+        """Where words come by themselves, a window that follows needs no sound of before."""
+        if self.streams.on and (not self.said.open or self.said.open[0].streamed):
+            self._window_from = self.committed_until
 
     @property
     def _language(self) -> str:
@@ -291,7 +325,7 @@ class TrackCaptioner:
 
     def _forget(self, not_before: float) -> None:
         """Audio before ``not_before`` is gone: utterances that lie before it are finished with what was heard."""
-        while self.said.open:
+        while self.said.open and not self.said.open[0].streamed:
             utterance = self.said.open[0]
             self.said.give_up(utterance, not_before)
             if utterance.end is None or utterance.end > not_before:

@@ -15,6 +15,7 @@ from pipeline.domain import (
     TrackId,
     Window,
     WindowKind,
+    Word,
 )
 from pipeline.live.captioner import TrackCaptioner
 from pipeline.live.language import LanguageTracker
@@ -69,7 +70,7 @@ class _Line:
 
 @dataclass(slots=True)
 class MeetingCaptioner:
-    """Fed with track events and hypotheses, drained of windows, captions, record texts and gaps.
+    """Fed with track events, hypotheses and words, drained of windows, captions, record texts and gaps.
 
     ``makes_record``: whether finals are recognised once more for a transcript that somebody keeps.
     """
@@ -152,6 +153,33 @@ class MeetingCaptioner:
     def speech_ended(self, track: TrackId, at: float) -> None:
         line = self._lines[track]
         line.captioner.speech_ended(at)
+        self._collect(line)
+
+    def streamed(self, track: TrackId, on: bool) -> None:
+        """The words of utterances of ``track`` that begin while this is ``on`` come by themselves, others from windows.
+
+        Windows go on with utterances whose words came by themselves once it is not ``on``.
+        """
+        streams = self._lines[track].captioner.streams
+        if on:
+            streams.on = True
+        else:
+            streams.stop()
+
+    def stream_begins(self, track: TrackId) -> float | None:
+        """A stream is about to begin: from which moment it must hear, for nothing to be missing.
+
+        None where no words are to come by themselves. What it says of committed words is not taken again.
+        """
+        return self._lines[track].captioner.streams.begins()
+
+    def words(self, track: TrackId, words: Sequence[Word], tail: Sequence[Word], until: float) -> None:
+        """What came by itself: ``words`` are committed, ``tail`` is shown, all sound before ``until`` was heard.
+
+        Speech that has ended gets its final once ``until`` reaches its end. Times are meeting time, as good as may be.
+        """
+        line = self._lines[track]
+        line.captioner.words(words, tail, until)
         self._collect(line)
 
     def audio_lost(self, track: TrackId, start: float, end: float, reason: str) -> None:
@@ -251,6 +279,18 @@ class MeetingCaptioner:
         """Per track where speech waits for words, the moment since which none of its words came."""
         found = {track: line.captioner.wordless_since for track, line in self._active.items()}
         return {track: since for track, since in found.items() if since is not None}
+
+    def streaming(self, track: TrackId) -> bool:
+        """Whether words of it are to come by themselves: somebody speaks, or the last words are not there yet."""
+        return self._lines[track].captioner.streams.begun is not None
+
+    def languages_of(self, track: TrackId) -> tuple[str, ...]:
+        """Those that may be spoken on it."""
+        return self._lines[track].languages or self.languages
+
+    def audio_end(self, track: TrackId) -> float:
+        """Until when its sound is known."""
+        return self._lines[track].captioner.audio_end
 
     def kind_of(self, track: TrackId) -> WindowKind:
         """How urgent the track's live window is now."""

@@ -9,7 +9,9 @@ from pipeline.live.policies import CommitPolicy
 @dataclass(slots=True, eq=False)
 class Utterance:
     """``heard`` is the end of the last window recognised for it; ``looked`` says that its language was looked at;
-    ``alone`` that its last window left out what was said before; ``resumed`` that another captioner showed it first."""
+    ``alone`` that its last window left out what was said before; ``resumed`` that another captioner showed it first;
+    ``streamed`` that its words come by themselves; ``windows_from`` until when its audio was known as windows took
+    over from that."""
 
     id: UtteranceId
     start: float
@@ -24,6 +26,8 @@ class Utterance:
     revision: int = 0
     failures: int = 0
     resumed: bool = False
+    streamed: bool = False
+    windows_from: float = 0.0
 
     @classmethod
     def shown(cls, caption: Caption, begun: float, policy: CommitPolicy) -> "Utterance":

@@ -128,6 +128,7 @@ class Utterances:
         self.open.appendleft(successor)
         successor.heard, successor.looked, successor.tail = utterance.heard, utterance.looked, tail
         successor.end = None if utterance.end is None else max(utterance.end, end)
+        successor.streamed, successor.windows_from = utterance.streamed, utterance.windows_from
         if tail:
             self.publish(successor, final=False)
         return successor
