@@ -30,6 +30,7 @@ class Assumptions:
     talkers: float = _assumed(1.0, "people who talk at the same moment in each meeting: as if nobody ever paused")
     microphones: float = _assumed(2.0, "open microphones in each meeting, the talkers' included; others send nothing")
     load: float = _assumed(0.6, "of what a machine, a GPU or a shard can do, what is planned with")
+    kyutai_slots: float = _assumed(64, "streams of Kyutai's 1B model on one L40S, as Kyutai says (400 on an H100)")
     machine_cores: float = _assumed(16, "cores of a machine for gateways and APIs")
     spare: float = _assumed(1, "machines, GPUs and shards more of each kind than are needed: one may fail")
 
@@ -74,6 +75,7 @@ UNITS = (
     ),
     Unit("worker_cores", "worker: cores for one talker beside the GPU", "gpu-base-256x4", "cores", over="talkers"),
     Unit("cpu_talkers", "talkers for one core without a GPU, Whisper base", "talkers-8", "talkers_per_core"),
+    Unit("slots", "Kyutai: slots in use for somebody who talks", "kyutai-slots", "slots_used_p50", over="talkers"),
     Unit("microphone", "gateway: cores for an open microphone by WebRTC, mostly noise", "whip-100", "cores", over=100),
     *(
         Unit(f"{part}_{what}", f"{called}: cores for {says}", _CROWD, f"cores_{part}_per_{what}")
@@ -123,6 +125,12 @@ def needs(given: Assumptions, unit: Mapping[str, float]) -> list[Need]:
             talkers / unit["cpu_talkers"] / given.load,
             "talkers / talkers for one",
         ),
+        Need("or slots of Kyutai's servers", talkers * unit["slots"] / given.load, "talkers x slots for one"),
+        Need(
+            "L40S for these",
+            _units(talkers * unit["slots"] / given.kyutai_slots, given),
+            "slots in use / kyutai_slots",
+        ),
     ]
     by = "talkers, silent, meetings"
     for says, used, how in (("gateways", gateway, f"{by}, microphones"), ("APIs", cores("api"), by)):
@@ -156,6 +164,8 @@ _GROWS = """\
 ## What grows with what
 
 - **GPUs** grow with people who talk at the same time, and with nothing else: who is silent sends a worker nothing.
+- **Slots of Kyutai's servers** grow with them, too, in place of the GPUs for Whisper: a slot is taken when somebody
+  starts to speak, and given back a second after the last words. Who is in a meeting without speaking takes none.
 - **Gateways** grow with open microphones (decoding, and the detector of speech), then with connections.
 - **APIs** grow with readers times captions: each caption is written once and sent to every reader.
 - **Redis** grows with talkers, whose sound and captions pass through it, and with meetings, whose leases and wishes are

@@ -13,6 +13,8 @@ from tests.benchmarks import (
     failover,
     full_stream,
     gpu,
+    kyutai,
+    kyutai_dialect,
     livekit_load,
     livekit_room,
     meetings,
@@ -242,6 +244,11 @@ def run_livekit() -> list[Row]:
     return [Row("livekit", *livekit_room.measure()), Row("livekit-50", *livekit_load.measure())]
 
 
+def run_kyutai() -> list[Row]:
+    parts = [Row(f"kyutai-{part}", *kyutai.measure(part)) for part in kyutai.PARTS]
+    return [*parts, Row("kyutai-dialect", *kyutai_dialect.measure())]
+
+
 def failing(fault: str) -> Callable[[], list[Row]]:
     return lambda: [Row(f"failover-{fault}", *failover.measure(fault))]
 
@@ -293,6 +300,7 @@ SCENARIOS = (
     Scenario("tracks", 60, run_tracks),
     Scenario("browser", 90, run_browser),
     Scenario("livekit", 160, run_livekit),
+    Scenario("kyutai", 240, run_kyutai),
     Scenario("talkers-4", 195, run_four),
     Scenario("noise", 150, run_noise),
     Scenario("offline", 90, run_offline),

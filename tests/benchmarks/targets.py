@@ -135,6 +135,23 @@ def _livekit() -> list[Target]:
     ]
 
 
+def _kyutai() -> list[Target]:
+    client, slots, faults, dialect = "kyutai-client", "kyutai-slots", "kyutai-faults", "kyutai-dialect"
+    return [
+        Target("Kyutai: added to a word by the client, median", client, "added_p50_ms", most=20, unit="ms"),
+        Target("Kyutai: last word after delay / speed, at most", client, "last_word_more_max", most=0.3, unit="s"),
+        Target("Kyutai: slots for 500 people, 40 of them talking", slots, "slots_used_max", most=64),
+        Target("Kyutai: words of these lost", slots, "words_lost", most=0),
+        Target("Kyutai breaks or refuses: captions go on, at most", faults, "back_broken_max", most=3, unit="s"),
+        Target("Kyutai falls silent (N = 4 s): captions go on, at most", faults, "back_silent_max", most=7, unit="s"),
+        Target("Kyutai in trouble: finals lost", faults, "finals_lost", most=0),
+        Target("Kyutai in trouble: finals doubled", faults, "finals_doubled", most=0),
+        Target("Kyutai in trouble: words lost", faults, "words_lost", most=0),
+        Target("Kyutai in trouble: words doubled", faults, "words_doubled", most=0),
+        Target("Kyutai's dialect: CPU over the native path", dialect, "dialect_over_native", most=1.1, unit="times"),
+    ]
+
+
 FAULTS = (
     ("worker", "a worker killed"),
     ("stall", "a worker stalled for 20 s"),
@@ -170,4 +187,4 @@ def _distributed() -> list[Target]:
     ]
 
 
-TARGETS = (*_latency(), *_errors(), *_laws(), *_served(), *_livekit(), *_distributed(), *_rest())
+TARGETS = (*_latency(), *_errors(), *_laws(), *_served(), *_livekit(), *_kyutai(), *_distributed(), *_rest())
