@@ -186,8 +186,8 @@ class Hypothesis:
 class Caption:
     """One state of one utterance: committed words, which never change, and a tail, which may.
 
-    ``lag`` is how many seconds of heard audio were still unrecognised when the caption was made.
-    """
+    ``lag`` is how many seconds of heard audio were still unrecognised when the caption was made; ``levels`` of a final
+    say how loud its track was (dBFS) from each of some moments on, where that is known."""
 
     track: TrackId
     utterance: UtteranceId
@@ -197,6 +197,7 @@ class Caption:
     words: tuple[Word, ...]
     tail: tuple[Word, ...] = ()
     lag: float = 0.0
+    levels: tuple[tuple[float, float], ...] = field(default=(), compare=False)
 
     @property
     def committed(self) -> str:

@@ -22,6 +22,7 @@ from pipeline.domain import (
 )
 from pipeline.errors import InvalidInput
 from pipeline.record.attribution import at_microphone_of
+from pipeline.record.copies import measured
 from pipeline.record.crosstalk import fold
 from pipeline.record.division import (
     Changes,
@@ -131,14 +132,14 @@ def _segments(
     voices: Known,
 ) -> Iterator[Segment]:
     """One for each piece of the utterance that has text."""
-    heard = in_order(caption.words)
+    heard = measured(in_order(caption.words), caption.levels)
     pieces = {
         UtteranceId(segment_id(caption.utterance, piece.first)): piece for piece in divided(len(heard), runs, changes)
     }
     said = {name: heard[piece.first : piece.end] for name, piece in pieces.items()}
     shares = shares_of(record.words, said) if record else {}
     for name, piece in pieces.items():
-        share = shares.get(name, ())
+        share = measured(shares.get(name, ()), caption.levels)
         recorded = has_text(share)
         words = share if recorded else said[name]
         if not has_text(words):

@@ -5,11 +5,15 @@ row are never said by two people at once, so a little louder is enough; three to
 beaucoup, au revoir"), so it takes as much as a microphone at the next place is quieter. A phrase of fewer than three
 different words ("oui, oui, oui") is nobody's copy. Where nobody measured how loud words were, six and more are a copy
 of the same ones that a recogniser was surer of. Of words that are as loud, or as sure, neither are a copy.
+
+What is heard from afar is often misheard. Once some words were copies, it is known how much quieter the one microphone
+hears whoever speaks at the other; words that are about as much quieter than what is said there meanwhile are copies,
+too. Whoever sits at the microphone is far louder in it than that.
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from math import log10
 from unicodedata import combining, normalize
@@ -29,6 +33,14 @@ LOUDER_DB = 1.0
 """How much louder many words are where they were said."""
 SURER = 0.02
 """How much more confident a recogniser is of many words where they were said."""
+STEP_S = 0.25
+"""Of a final, it is kept how loud its track was in each so many seconds."""
+AFAR = 8
+"""After so many words that were copies it is known how much quieter one microphone hears who speaks at another."""
+LASTING_S = 60.0
+"""That is known for so long: people move, and microphones are turned."""
+ABOUT_DB = 4.0
+"""What is as much quieter, but for this, while the other track is heard is heard from afar, whatever its words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +88,11 @@ class Lines:
         words = self.lines[line][run.first : run.end]
         return is_copy(words, self.lines[run.other][run.original : run.original + run.count])
 
+    def apart(self, line: int, run: Run) -> float | None:
+        """By how many decibels the words of a ``run`` of ``line`` are quieter than those of the other line."""
+        words = self.lines[line][run.first : run.end]
+        return apart(words, self.lines[run.other][run.original : run.original + run.count])
+
     def _near(self, word: Word, line: int) -> Iterator[tuple[int, int]]:
         places = self._places[plain_form(word.text)]
         first = bisect_left(places, word.start - APART_S, key=lambda place: place[0])
@@ -88,16 +105,34 @@ def is_copy(words: Sequence[Word], others: Sequence[Word]) -> bool:
     if len({plain_form(word.text) for word in words}) < LEAST:
         return False
     many = len(words) >= MANY
-    here, there = loudness(words), loudness(others)
-    if here is not None and there is not None:
-        return there - here >= (LOUDER_DB if many else FARTHER_DB)
+    quieter = apart(words, others)
+    if quieter is not None:
+        return quieter >= (LOUDER_DB if many else FARTHER_DB)
     return many and _confidence(others) - _confidence(words) >= SURER
+
+
+def measured(words: Sequence[Word], levels: Sequence[tuple[float, float]]) -> tuple[Word, ...]:
+    """``words`` with their loudness by the ``levels`` of their final."""
+    if not levels:
+        return tuple(words)
+    found = []
+    for word in words:
+        first = bisect_right(levels, word.start - STEP_S, key=lambda level: level[0])
+        last = bisect_right(levels, word.end, key=lambda level: level[0])
+        heard = [level for _, level in levels[first:last]]
+        found.append(replace(word, level=_mean(heard)))
+    return tuple(found)
+
+
+def apart(words: Sequence[Word], others: Sequence[Word]) -> float | None:
+    """By how many decibels ``words`` are quieter than ``others``, where that is known."""
+    here, there = loudness(words), loudness(others)
+    return None if here is None or there is None else there - here
 
 
 def loudness(words: Sequence[Word]) -> float | None:
     """The mean level of the words whose level is known, in dBFS."""
-    powers = [10.0 ** (word.level / 10.0) for word in words if word.level is not None]
-    return 10.0 * log10(sum(powers) / len(powers)) if powers else None
+    return _mean([word.level for word in words if word.level is not None])
 
 
 @lru_cache(maxsize=4096)
@@ -109,6 +144,11 @@ def plain_form(text: str) -> str:
 def _runs(end: int, lengths: dict[tuple[int, int], int]) -> Iterator[Run]:
     """The runs that end before place ``end``, by where they end in another line."""
     return (Run(other, end - count, last + 1 - count, count) for (other, last), count in lengths.items())
+
+
+def _mean(levels: Sequence[float]) -> float | None:
+    powers = [10.0 ** (level / 10.0) for level in levels]
+    return 10.0 * log10(sum(powers) / len(powers)) if powers else None
 
 
 def _confidence(words: Sequence[Word]) -> float:

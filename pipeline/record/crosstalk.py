@@ -5,17 +5,13 @@ corrected stays as it is, so a correction brings back what was left out.
 """
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from pipeline.domain import Segment, TrackId, Transcript, Word
-from pipeline.record.copies import FARTHER_DB, Lines, loudness, plain_form
-from pipeline.record.shares import has_text
-from pipeline.record.texts import words_of
-
-MISHEARD = 2
-"""So many words in a row between copies may be other ones: what is heard from afar is misheard."""
+from pipeline.domain import Origin, Segment, TrackId, Transcript, Word
+from pipeline.record.copies import ABOUT_DB, AFAR, FARTHER_DB, LASTING_S, Lines, loudness, plain_form
+from pipeline.record.texts import text_of, words_of
 
 Place = tuple[int, int]
 """A word: the number of its segment, and its number there."""
@@ -83,44 +79,46 @@ def _folded(lines: Sequence[_Line], segments: Sequence[Segment]) -> Collection[P
     said = Lines([line.words for line in lines])
     copies = [(run, line) for line in range(len(lines)) for run in said.runs(line) if said.copied(line, run)]
     copies.sort(key=lambda copy: (-copy[0].count, copy[1], copy[0].first, copy[0].other, copy[0].original))
-    folded: dict[Place, int] = {}
-    staying: set[Place] = set()
+    staying = {place for line in lines for place in line.places if segments[place[0]].correction is not None}
+    folded: set[Place] = set()
+    afar: dict[tuple[int, int], list[tuple[float, float]]] = {}
     for run, line in copies:
-        ours = lines[line].places[run.first : run.end]
-        theirs = lines[run.other].places[run.original : run.original + run.count]
-        for copy, original in zip(ours, theirs, strict=True):
-            if copy not in staying and segments[copy[0]].correction is None:
-                folded[copy] = run.other
-                staying.update({original} - folded.keys())
-    misheard = {place for line in lines for place in _misheard(line, lines, folded)}
-    return folded.keys() | misheard - staying
-
-
-def _misheard(line: _Line, lines: Sequence[_Line], folded: Mapping[Place, int]) -> Iterator[Place]:
-    """The few words between copies, or between copies and an end of their segment, that the other line says louder."""
-    for _, places in groupby(range(len(line.places)), lambda at: line.places[at][0]):
-        stretches = [
-            (other, tuple(stretch)) for other, stretch in groupby(places, lambda at: folded.get(line.places[at]))
-        ]
-        around = [None, *(other for other, _ in stretches), None]
-        for (other, stretch), before, after in zip(stretches, around, around[2:], strict=False):
-            beside = {each for each in (before, after) if each is not None}
-            if other is not None or len(beside) != 1 or len(stretch) > MISHEARD:
+        quieter = said.apart(line, run)
+        for number in range(run.count):
+            copy, original = lines[line].places[run.first + number], lines[run.other].places[run.original + number]
+            if copy in staying or copy in folded:
                 continue
-            ours = [line.words[at] for at in stretch]
-            theirs = _meanwhile(lines[beside.pop()].words, ours)
-            here, there = loudness(ours), loudness(theirs)
-            if here is not None and there is not None and there - here >= FARTHER_DB:
-                yield from (line.places[at] for at in stretch)
+            folded.add(copy)
+            staying.update({original} - folded)
+            if quieter is not None:
+                afar.setdefault((line, run.other), []).append((lines[line].words[run.first + number].start, quieter))
+    for (line, other), heard in afar.items():
+        folded.update(place for place in _from_afar(lines[line], lines[other], sorted(heard)) if place not in staying)
+    return folded
 
 
-def _meanwhile(words: Sequence[Word], others: Sequence[Word]) -> Sequence[Word]:
-    """The ``words`` said while ``others`` were, if they fill half of that time."""
-    start, end = others[0].start, others[-1].end
-    first = bisect_left(words, start, key=lambda word: word.end)
-    said = words[first : bisect_left(words, end, key=lambda word: word.start)]
-    shared = sum(min(word.end, end) - max(word.start, start) for word in said)
-    return said if shared >= (end - start) / 2 else ()
+def _from_afar(line: _Line, other: _Line, copies: Sequence[tuple[float, float]]) -> Iterator[Place]:
+    """The words of ``line`` that are as much quieter than what ``other`` says meanwhile as copies about then were.
+
+    ``copies`` are the starts of their words, each with how much quieter it was.
+    """
+    for word, place in zip(line.words, line.places, strict=True):
+        first = bisect_left(copies, word.start - LASTING_S, key=lambda copy: copy[0])
+        about = copies[first : bisect_left(copies, word.start + LASTING_S, key=lambda copy: copy[0])]
+        if len(about) < AFAR or word.level is None:
+            continue
+        usual = sum(quieter for _, quieter in about) / len(about)
+        there = loudness(_meanwhile(other.words, word))
+        if there is not None and there - word.level >= max(usual - ABOUT_DB, FARTHER_DB):
+            yield place
+
+
+def _meanwhile(words: Sequence[Word], other: Word) -> Sequence[Word]:
+    """The ``words`` said while the ``other`` was, if they fill half of its time."""
+    first = bisect_left(words, other.start, key=lambda word: word.end)
+    said = words[first : bisect_left(words, other.end, key=lambda word: word.start)]
+    shared = sum(min(word.end, other.end) - max(word.start, other.start) for word in said)
+    return said if shared >= (other.end - other.start) / 2 else ()
 
 
 def _pieces(words: Sequence[Word], folded: Collection[int]) -> list[tuple[bool, tuple[Word, ...]]]:
@@ -136,9 +134,9 @@ def _pieces(words: Sequence[Word], folded: Collection[int]) -> list[tuple[bool, 
 def _saying(segment: Segment, words: tuple[Word, ...], caption: tuple[Word, ...] = ()) -> Segment:
     """``segment`` with ``words`` as the text that stands; ``caption`` is kept beside a record text."""
     placed = replace(segment, start=words[0].start, end=words[-1].end)
-    if has_text(segment.record):
+    if text_of(segment)[1] is Origin.RECORD:
         return replace(placed, caption=caption, record=words)
-    return replace(placed, caption=words)
+    return replace(placed, caption=words, record=())
 
 
 def _in_order(segments: Sequence[Segment]) -> list[Segment]:

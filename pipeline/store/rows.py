@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Row
 
 from pipeline.access import ApiKey, KeyId, Scope
@@ -96,12 +97,19 @@ def open_row(meeting: MeetingId, caption: Caption) -> Values:
 
 def final_row(meeting: MeetingId, caption: Caption) -> Values:
     start = caption.words[0].start if caption.words else 0.0
-    return open_row(meeting, caption) | {"start": start, "folded": folded(caption.committed)}
+    levels = [[round(moment, 2), level] for moment, level in caption.levels] or None
+    return open_row(meeting, caption) | {"start": start, "folded": folded(caption.committed), "levels": levels}
 
 
 def caption_of(row: Row[Any], final: bool) -> Caption:
     return Caption(
-        TrackId(row.track), UtteranceId(row.utterance), row.revision, final, row.language, words_of(row.words)
+        TrackId(row.track),
+        UtteranceId(row.utterance),
+        row.revision,
+        final,
+        row.language,
+        words_of(row.words),
+        levels=tuple(map(tuple, row.levels or ())) if final else (),
     )
 
 
@@ -176,12 +184,19 @@ def change_of(row: Row[Any]) -> SegmentChange:
 
 
 def voice_of(row: Row[Any]) -> KnownVoice:
-    """A centroid that was damaged is as good as none."""
-    kept = row.centroid or b""
-    centroid = np.frombuffer(kept, "<f4").astype(np.float32) if kept and len(kept) % 4 == 0 else None
-    if centroid is not None and not np.isfinite(centroid).all():
-        centroid = None
-    return KnownVoice(ParticipantId(row.participant), row.voice, row.name, row.merged_into, centroid)
+    return KnownVoice(ParticipantId(row.participant), row.voice, row.name, row.merged_into, centroid_of(row.centroid))
+
+
+def centroid_kept(centroid: NDArray[np.float32]) -> bytes:
+    return centroid.astype("<f4").tobytes()
+
+
+def centroid_of(kept: bytes | None) -> NDArray[np.float32] | None:
+    """One that was damaged is as good as none."""
+    if not kept or len(kept) % 4:
+        return None
+    centroid = np.frombuffer(kept, "<f4").astype(np.float32)
+    return centroid if np.isfinite(centroid).all() and centroid.any() else None
 
 
 def recording_row(job: RecordingJob) -> Values:

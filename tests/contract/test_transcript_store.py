@@ -118,6 +118,12 @@ async def test_a_final_is_kept_with_every_word_as_it_was_given(kept: Kept) -> No
     assert segment.caption == caption.words
 
 
+async def test_how_loud_a_final_was_is_kept_with_it(kept: Kept) -> None:
+    await kept.store.keep_final(replace(said("u", "bonjour Anne", 1.0, 3.0), levels=((1.0, -30.0), (2.25, -20.0))))
+    (segment,) = (await kept.transcript()).segments
+    assert [word.level for word in segment.caption] == [-30.0, -20.0]
+
+
 async def test_a_second_final_of_an_utterance_is_ignored(kept: Kept) -> None:
     await kept.store.keep_final(said("u", "premier", 0, 1))
     await kept.store.keep_final(said("u", "second", 0, 1, revision=9))

@@ -1,11 +1,7 @@
 """Words that a second microphone heard from afar are withheld, as soon as it is clear and no word sooner."""
 
-import numpy as np
-import pytest
-
 from pipeline.domain import TrackId, Word
-from pipeline.live.crosstalk import CrossTalk, Settled, level_of
-from tests.recordings import beep, silence
+from pipeline.live.crosstalk import CrossTalk, Settled
 
 ANNE, BILAL, CHLOE = TrackId("anne"), TrackId("bilal"), TrackId("chloe")
 LOUD, QUIET = -20.0, -35.0
@@ -36,47 +32,6 @@ def settled(talk: CrossTalk, track: TrackId, words: tuple[Word, ...], last: bool
     """The text of the words that are the track's own, and of those that are held."""
     found = talk.settle(track, words, last)
     return text(found.own), text(found.held)
-
-
-# --- loudness -------------------------------------------------------------------------------------------------
-
-
-def test_loudness_is_in_decibels_of_full_scale() -> None:
-    assert level_of(beep(0.1, amplitude=1.0)) == pytest.approx(-3.0, abs=0.1)
-    assert level_of(np.full(160, -32768, np.int16)) == pytest.approx(0.0, abs=0.01)
-    assert level_of(silence(0.1)) == level_of(silence(0.0)) == -120.0
-
-
-def test_a_word_is_as_loud_as_the_sound_of_its_time() -> None:
-    talk = CrossTalk()
-    for number in range(20):
-        talk.audio_level(ANNE, number * 0.1, (number + 1) * 0.1, LOUD if number < 10 else QUIET)
-    (first, second, beyond) = talk.settle(ANNE, (*said("un deux", 0.2, 1.0), Word(" trois", 5.0, 5.5))).own
-    assert first.level == pytest.approx(LOUD - 0.9, abs=0.05)
-    assert second.level == pytest.approx(QUIET, abs=0.1)
-    assert beyond.level is None
-
-
-def test_a_word_of_no_length_is_as_loud_as_what_follows() -> None:
-    assert room(anne=LOUD).settle(ANNE, (Word(" oui", 3.0, 3.0),)).own[0].level == pytest.approx(LOUD)
-
-
-def test_sound_that_comes_again_is_not_heard_twice() -> None:
-    talk = CrossTalk()
-    talk.audio_level(ANNE, 0.0, 1.0, LOUD)
-    talk.audio_level(ANNE, 0.0, 0.5, 0.0)
-    talk.audio_level(ANNE, 0.5, 1.05, QUIET)
-    assert talk.settle(ANNE, said("un", 0.0, 1.0)).own[0].level == pytest.approx(LOUD)
-
-
-def test_a_minute_of_loudness_is_kept_and_not_more() -> None:
-    talk = CrossTalk()
-    for second in range(100):
-        for part in range(50):
-            talk.audio_level(ANNE, second + part * 0.02, second + (part + 1) * 0.02, LOUD)
-    assert talk.settle(ANNE, (Word(" un", 20.0, 20.5),)).own[0].level is None
-    assert talk.settle(ANNE, (Word(" un", 60.0, 60.5),)).own[0].level == pytest.approx(LOUD)
-    assert len(talk._tracks[ANNE].pieces) < 700
 
 
 # --- what is withheld -----------------------------------------------------------------------------------------
@@ -162,6 +117,57 @@ def test_punctuation_of_its_own_goes_with_the_word_before_it() -> None:
     assert settled(talk, BILAL, said(f"{GREETING} ! oui", 0.05)) == ("oui", "")
     assert settled(talk, BILAL, said("?", 3.0)) == ("?", "")
     assert settled(talk, BILAL, ()) == ("", "")
+
+
+SPEECH = "nous allons commencer la réunion de ce matin par"
+
+
+def copying() -> CrossTalk:
+    """Bilal's microphone has heard nine words of Anne."""
+    talk = room(anne=LOUD, bilal=QUIET)
+    talk.settle(ANNE, said(SPEECH))
+    assert settled(talk, BILAL, said(SPEECH, 0.05)) == ("", "")
+    return talk
+
+
+def test_once_copies_were_heard_what_is_as_quiet_is_withheld_whatever_its_words() -> None:
+    talk = copying()
+    assert settled(talk, BILAL, said("laure duj oure", 3.0)) == ("", "")
+    assert text(talk.visible(BILAL, said("et les disques ours", 4.0))) == ""
+
+
+def test_what_is_said_at_the_microphone_that_hears_another_from_afar_is_shown() -> None:
+    talk = copying()
+    for number in range(100):
+        talk.audio_level(BILAL, 20.0 + number * 0.05, 20.05 + number * 0.05, LOUD - 6.0)
+        talk.audio_level(ANNE, 20.0 + number * 0.05, 20.05 + number * 0.05, LOUD)
+    assert settled(talk, BILAL, said("pardon Anne", 21.0)) == ("pardon Anne", "")
+
+
+def test_a_minute_later_the_words_count_again() -> None:
+    talk = copying()
+    for track, level in ((ANNE, LOUD), (BILAL, QUIET)):
+        talk.audio_level(track, 80.0, 90.0, level)
+    assert settled(talk, BILAL, said("et les disques ours", 81.0)) == ("et les disques ours", "")
+    talk.settle(ANNE, said("bonjour à tous", 83.0))
+    assert settled(talk, BILAL, said("bonjour à tous", 83.0)) == ("", "")
+    assert settled(talk, BILAL, said("et les disques ours", 85.0)) == ("et les disques ours", "")
+
+
+def test_how_far_another_is_follows_the_newest_copies() -> None:
+    talk = copying()
+    for track, level in ((ANNE, LOUD), (BILAL, LOUD - 9.0)):
+        talk.audio_level(track, 20.0, 50.0, level)
+    assert settled(talk, BILAL, said("et les disques ours", 21.0)) == ("et les disques ours", "")
+    for start in (24.0, 28.0, 32.0, 36.0):
+        talk.settle(ANNE, said(SPEECH, start))
+        assert settled(talk, BILAL, said(SPEECH, start)) == ("", "")
+    assert settled(talk, BILAL, said("et les disques ours", 40.0)) == ("", "")
+
+
+def test_how_loud_a_track_was_is_told_of_a_time() -> None:
+    assert room(anne=LOUD).levels(ANNE, 1.0, 1.6) == ((1.0, LOUD), (1.25, LOUD), (1.5, LOUD))
+    assert CrossTalk().levels(ANNE, 1.0, 1.6) == ()
 
 
 def test_what_an_ended_track_said_is_forgotten() -> None:

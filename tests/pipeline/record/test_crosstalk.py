@@ -2,15 +2,25 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.domain import SegmentId, Word
+from pipeline.record.assemble import assemble
+from pipeline.record.copies import measured
 from pipeline.record.crosstalk import fold
+from pipeline.record.division import Division
 from pipeline.record.texts import text_of, words_of
+from pipeline.speakers import SegmentChange
 from tests.pipeline.record.samples import (
     ANNE,
     BILAL,
+    MEETING,
     OTHER_ANNE,
+    TRACKS,
+    final,
+    record,
     segment,
     transcript,
     words,
@@ -110,34 +120,42 @@ def test_without_loudness_long_copies_go_by_confidence():
     assert shown(folded) == {"a": SPEECH}
 
 
-def test_a_word_misheard_between_copies_or_beside_one_is_left_out_with_them():
+ALL = "bonjour à toutes et à tous ici et bienvenue à cette réunion de rentrée"
+
+
+def test_what_was_misheard_as_quietly_as_copies_were_is_left_out_with_them():
     folded = fold(
         transcript(
-            anne("bonjour à toutes et à tous ici et bienvenue à cette réunion", 0, 5),
-            bilal("bonjours à toutes et à tout ici et bienvenue à cette union", 0.05, 5.05),
+            anne(ALL, 0, 7),
+            bilal("bonjours à toutes et à tout six bienvenue à cette réunion de rentrées", 0.05, 7.05),
+            anne("et merci d'être venus", 20, 22, "c"),
+            bilal("mais si dettes venues", 20, 22, "d"),
         )
     )
-    assert list(shown(folded)) == ["a"]
-    assert left_out(folded) == [("b", "bonjours à toutes et à tout ici et bienvenue à cette union")]
+    assert list(shown(folded)) == ["a", "c"]
+    assert [text for _, text in left_out(folded)] == [
+        "bonjours à toutes et à tout six bienvenue à cette réunion de rentrées",
+        "mais si dettes venues",
+    ]
 
 
-def test_a_word_of_ones_own_between_copies_is_louder_and_stays():
-    heard = bilal("bonjour à tous oui ici et bienvenue", 0.0, 3.5)
-    own = replace(heard, caption=(*heard.caption[:3], replace(heard.caption[3], level=-22.0), *heard.caption[4:]))
-    folded = fold(transcript(anne("bonjour à tous là ici et bienvenue", 0.0, 3.5), own))
-    assert shown(folded)["b"] == "oui"
-    assert left_out(folded) == [("b", "bonjour à tous"), ("b", "ici et bienvenue")]
+def test_what_is_said_at_the_second_microphone_is_louder_than_what_it_hears_from_afar_and_stays():
+    heard = bilal(f"{ALL} oui", 0.0, 7.5)
+    own = replace(heard, caption=(*heard.caption[:-1], replace(heard.caption[-1], level=-25.0)))
+    folded = fold(transcript(anne(f"{ALL} là", 0.0, 7.5), own, bilal("merci Anne", 9, 10, "c")))
+    assert shown(folded) == {"a": f"{ALL} là", "b": "oui", "c": "merci Anne"}
 
 
-def test_a_word_between_copies_stays_where_the_other_track_is_silent_or_its_loudness_unknown():
-    pause = transcript(
-        anne("bonjour à tous", 0.0, 1.5),
-        anne("et bienvenue ici", 2.0, 3.5, "c"),
-        bilal("bonjour à tous bon et bienvenue ici", 0.0, 3.5),
-    )
-    assert shown(fold(pause))["b"] == "bon"
-    unknown = replace(pause.segments[-1], caption=())
-    assert fold(replace(pause, segments=(*pause.segments[:-1], unknown))).segments
+def test_a_minute_later_nobody_knows_any_more_how_quiet_the_other_is():
+    said = [anne(ALL, 0, 7), bilal(ALL, 0, 7), anne("et merci d'être venus", 80, 82, "c")]
+    folded = fold(transcript(*said, bilal("mais si dettes venues", 80, 82, "d")))
+    assert shown(folded)["d"] == "mais si dettes venues"
+
+
+def test_words_whose_loudness_nobody_knows_stay_unless_they_are_a_copy_themselves():
+    said = [anne(ALL, 0, 7), bilal(ALL, 0, 7), anne("merci", 9, 10, "c", level=None)]
+    folded = fold(transcript(*said, bilal("si", 9, 10, "d"), bilal("euh", 12, 13, "e", level=None)))
+    assert list(shown(folded)) == ["a", "c", "d", "e"]
 
 
 def test_punctuation_goes_with_the_word_before_it():
@@ -151,6 +169,43 @@ def test_punctuation_goes_with_the_word_before_it():
 def test_words_of_one_track_are_no_copies_of_each_other():
     said = transcript(anne("bonjour à tous", 0, 1), anne("bonjour à tous", 1, 2, "c", level=QUIET))
     assert fold(said) == said
+
+
+def heard_at(caption, *levels):
+    """``caption`` with how loud its track was, for each second from its first word on."""
+    start = caption.words[0].start
+    pieces = [(start + second + part / 4, level) for second, level in enumerate(levels) for part in range(4)]
+    return replace(caption, levels=tuple(pieces))
+
+
+def test_a_transcript_is_assembled_without_copies_and_a_correction_brings_one_back():
+    finals = [
+        heard_at(final("a", "bonjour à tous", 0, 2, ANNE), LOUD, LOUD),
+        heard_at(final("b", "bonjour à tous", 0.05, 2.05, BILAL), QUIET, QUIET),
+    ]
+    records = [record("b", "Bonjour à tous.", 0.05, 2.05, BILAL)]
+    assembled = assemble(MEETING, TRACKS, finals, records)
+    assert shown(assembled) == {"a": "bonjour à tous"}
+    assert BILAL in assembled.participants
+    assert left_out(assembled) == [("b", "Bonjour à tous.")]
+    correction = Division({SegmentId("b"): SegmentChange("Bonjour à tous !")})
+    corrected = assemble(MEETING, TRACKS, finals, records, division=correction)
+    assert shown(corrected) == {"a": "bonjour à tous", "b": "Bonjour à tous !"}
+
+
+def test_what_was_withheld_live_and_is_in_the_record_text_is_left_out_by_the_loudness_of_its_time():
+    said = heard_at(final("a", ALL, 0, 7, ANNE), *[LOUD] * 7)
+    answered = replace(final("b", "oui Anne", 7, 8, BILAL), levels=heard_at(said, *[QUIET] * 7, LOUD, LOUD).levels)
+    heard_again = record("b", f"{ALL} Oui Anne.", 0.05, 8, BILAL)
+    assert shown(assemble(MEETING, TRACKS, [said, answered], [heard_again])) == {"a": ALL, "b": "Oui Anne."}
+
+
+def test_a_word_of_no_length_is_as_loud_as_its_moment_and_one_outside_of_what_is_known_is_not():
+    levels = ((1.0, LOUD), (1.25, QUIET))
+    at_once, long, outside = measured((Word(" a", 1.1, 1.1), Word(" b", 1.0, 1.4), Word(" c", 5.0, 5.5)), levels)
+    assert at_once.level == pytest.approx(LOUD)
+    assert long.level == pytest.approx(-22.7, abs=0.1)
+    assert outside.level is None
 
 
 WORDS = st.sampled_from("oui non merci bonjour à tous et bienvenue".split())
