@@ -20,11 +20,13 @@ from starlette.types import Message, Receive, Scope, Send
 
 from api.access import Need, needs
 from api.house import House, house_of
+from api.past_voices import labels_of
 from pipeline.domain import Caption, MeetingId
 from pipeline.export.event import Event, Reading, caption_event
 from pipeline.export.formats import FORMATS
-from pipeline.export.live_cues import HEADER, GrowingDocument
+from pipeline.export.live_cues import HEADER, GrowingDocument, labels_first
 from pipeline.running import LiveMeeting
+from pipeline.running.telling import CAPTIONS
 
 router = APIRouter(prefix="/api/v1/meetings/{meeting}", tags=["captions"], dependencies=[needs(Need.READ)])
 
@@ -204,7 +206,7 @@ async def _growing(running: LiveMeeting) -> AsyncGenerator[str, None]:
     document = GrowingDocument()
     async with aclosing(running.feed.read(None)) as batches:
         async for batch in batches:
-            for reading in batch:
+            for reading in labels_first(batch):
                 if blocks := document.event(reading.event):
                     yield blocks
                 await asyncio.sleep(0)  # hours of history take seconds, and others are served between
@@ -212,7 +214,7 @@ async def _growing(running: LiveMeeting) -> AsyncGenerator[str, None]:
 
 def _snapshot(running: LiveMeeting, after: int | None) -> str:
     """The snapshot as JSON, of texts that are written already: a thousand readers may come back at once."""
-    captions = (each.text for each in running.feed.history(after) if each.event["type"] == "caption")
+    captions = (each.text for each in running.feed.history(after) if each.event["type"] in CAPTIONS)
     head = running.snapshot(running.feed.newest) | {"events": []}
     return _json(head).removesuffix("]}") + ",".join(captions) + "]}"
 
@@ -231,11 +233,12 @@ async def _running(house: House, meeting: MeetingId) -> LiveMeeting | None:
 
 
 async def _past(house: House, meeting: MeetingId) -> Event:
-    """The snapshot of a meeting that is over: all that was final in it."""
+    """The snapshot of a meeting that is over: all that was final in it, and which voices said it."""
     kept = await house.store.meeting(meeting)
     people = {each.id: each.name for each in await house.store.participants(meeting)}
     tracks = await house.store.tracks(meeting)
     finals = await house.store.finals(meeting)
+    labels = await labels_of(house.store, meeting, finals)
 
     def event(number: int, final: Caption) -> dict[str, Any]:
         owner = tracks.get(final.track)
@@ -243,16 +246,19 @@ async def _past(house: House, meeting: MeetingId) -> Event:
         stamped = {"type": "caption", "sequence": number, "meeting": meeting}
         return stamped | caption_event(final, final.words[-1].end if final.words else 0.0) | named
 
+    events = [event(number, final) for number, final in enumerate(finals, 1)]
+    for label in labels.values():
+        events.append({"type": "voices", "sequence": len(events) + 1, "meeting": meeting, "sent_at": 0.0} | label)
     return {
         "type": "snapshot",
         "meeting": meeting,
         "sent_at": 0.0,
-        "sequence": len(finals),
+        "sequence": len(events),
         "title": kept.title,
         "state": "ended",
         "paused": False,
         "participants": [{"participant": name, "speaker": people[name], "present": False} for name in people],
-        "events": [event(number, final) for number, final in enumerate(finals, 1)],
+        "events": events,
     }
 
 

@@ -5,11 +5,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from api import past_voices
+from api.past_voices import labels_of
 from pipeline.domain import Caption, Meeting, MeetingId, Participant, TrackId
 from pipeline.errors import NotFound
 from pipeline.export.event import Reading
 from pipeline.export.hls import SEGMENT_S, MediaPlaylist, Subtitles, audio_playlist, subtitles_playlist
-from pipeline.export.live_cues import LiveCues
+from pipeline.export.live_cues import LiveCues, labels_first
 from pipeline.ports import EventFeed
 
 UNUSED_S = 120.0
@@ -27,12 +29,10 @@ class RunningOnes(Protocol):
     async def find(self, meeting: MeetingId) -> Running | None: ...
 
 
-class Store(Protocol):
+class Store(past_voices.Store, Protocol):
     async def meeting(self, meeting: MeetingId) -> Meeting: ...
 
     async def finals(self, meeting: MeetingId) -> list[Caption]: ...
-
-    async def tracks(self, meeting: MeetingId) -> dict[TrackId, Participant]: ...
 
 
 class Playback:
@@ -103,6 +103,8 @@ class Playback:
         if over or (self._running is None and not self._store_read):
             finals = await self._store.finals(self.meeting.id)
             tracks = await self._store.tracks(self.meeting.id)
+            for utterance, label in (await labels_of(self._store, self.meeting.id, finals)).items():
+                self._cues.label(utterance, label["runs"])
             await asyncio.to_thread(self._take_finals, finals, tracks)
             self._store_read = True
         if over and kept.ended_at is not None:
@@ -110,7 +112,7 @@ class Playback:
             self._running = None
 
     def _take_events(self, readings: Sequence[Reading]) -> None:
-        for reading in readings:
+        for reading in labels_first(readings):
             for cue in self._cues.event(reading.event):
                 self.subtitles.add(cue)
 

@@ -94,9 +94,10 @@ class SfuRoom(Protocol):
         """May be called once; the last event is ``Parted``, and nothing is raised."""
 
     async def show(self, event: Event) -> None:
-        """Shows a ``caption`` or ``notice`` event of the meeting's feed, of other types nothing; returns when it is on
-        its way. A caption is the whole state of its utterance; the same one may come again. Raises ``GatewayFailed``
-        when it could not be sent, after which it may be shown again."""
+        """Shows a ``caption``, ``voices`` or ``notice`` event of the meeting's feed, of others nothing; returns when it
+        is on its way. A caption is the whole state of its utterance; the same one may come again, and what is known
+        of its voices before it. Raises ``GatewayFailed`` when it could not be sent, after which it may be shown again.
+        """
 
     async def leave(self) -> None:
         """``events`` then ends with ``Parted(LEFT)``; does nothing the second time."""

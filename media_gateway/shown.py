@@ -10,12 +10,14 @@ from typing import Any, cast
 
 from media_gateway.sfu import SfuRoom
 from pipeline.export.event import Event, Reading
+from pipeline.export.live_cues import labels_first
 from pipeline.ports import EventFeed
 from pipeline.running import LiveMeeting
+from pipeline.running.telling import CAPTIONS
 
 _log = logging.getLogger("greffier.room")
 
-_TYPES = {"caption", "notice"}
+_TYPES = {"caption", "voices", "notice"}
 HISTORY = 120.0
 """Seconds: finals of speech that ended so long ago are shown where a meeting was captioned by another session."""
 AGAIN = 5.0
@@ -51,7 +53,7 @@ class _Due:
 
 @dataclass(slots=True)
 class Shown:
-    """Shows a room the captions and notices of a meeting, one after the other; goes on over stays and sessions.
+    """Shows a room the captions, voices and notices of a meeting, one after the other; goes on over stays and sessions.
 
     Every caption is the whole state of its utterance: a room that is slow is shown the newest state of each, in turn.
     What fails is tried again, as its newest state, until the stay ends; after three times others may go before it, and
@@ -105,16 +107,17 @@ class Shown:
         self._feed, self._cursor, self._last = running.feed, running.feed.newest, running.now()
         self._from = float("inf")
         self._waiting.clear()
-        self._wait_for(reading for reading in running.feed.history() if _fresh(reading.event, running.now()))
+        now = running.now()
+        self._wait_for(labels_first(reading for reading in running.feed.history() if _fresh(reading.event, now)))
 
     def _captions(self, feed: EventFeed) -> list[Reading]:
-        return [reading for reading in feed.history() if reading.event["type"] == "caption"]
+        return [reading for reading in labels_first(feed.history()) if reading.event["type"] in CAPTIONS]
 
     def _take_newer(self, feed: EventFeed) -> None:
         if feed.newest > self._cursor:
             newer = feed.history(self._cursor)
             self._cursor = feed.newest
-            self._wait_for(reading for reading in newer if reading.event["type"] in _TYPES)
+            self._wait_for(labels_first(reading for reading in newer if reading.event["type"] in _TYPES))
 
     def _wait_for(self, readings: Iterable[Reading]) -> None:
         """A newer state takes the place of an older one in the queue."""
@@ -183,7 +186,7 @@ class Shown:
 
 
 def _key(reading: Reading) -> object:
-    return reading.event.get("utterance", reading.sequence)
+    return reading.event["type"], reading.event.get("utterance", reading.sequence)
 
 
 def _sent_at(reading: Reading) -> float:
@@ -193,6 +196,8 @@ def _sent_at(reading: Reading) -> float:
 def _fresh(event: Event, now: float) -> bool:
     """Whether an event of the history is shown to a room that joins: what was just said, and what holds now."""
     fields = cast(dict[str, Any], event)
+    if fields["type"] == "voices":
+        return bool(fields["sent_at"] >= now - HISTORY)
     if fields["type"] == "notice":
         return bool(fields["at"] >= now - AGAIN)
     if fields["type"] != "caption" or not fields["final"] or not fields["words"]:

@@ -24,7 +24,7 @@ EMPTY_AFTER_SECONDS = 10.0
 _TICK_SECONDS = 0.1
 _TICKS_PER_REPORT = 10
 _MOST_EVENTS = 10_000
-_SHOWN = {"caption", "notice"}
+_SHOWN = {"caption", "voices", "notice"}
 
 
 class JanusGateway:

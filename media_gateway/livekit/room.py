@@ -133,6 +133,8 @@ class LiveKitRoom:
 
     async def show(self, event: Event) -> None:
         """As ``SfuRoom``."""
+        if event["type"] == "voices":
+            self._showing.voices(event)
         if event["type"] not in {"caption", "notice"}:
             return
         if self._parted not in {None, Parting.ENCRYPTED}:

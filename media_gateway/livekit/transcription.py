@@ -9,11 +9,14 @@ A word with no space before it that is committed after its phrase was sent is mi
 the same word wherever a language writes spaces (no such word in 656 of French and English speech). Where a language
 writes none, a phrase waits until the next one begins or its utterance ends.
 
+Packets name participants only. Where several people share a microphone a phrase is told the voice that says it, if that
+is known when it is sent; it never changes after.
+
 ``lk.transcription`` text streams carry the whole state of an utterance, the words that may change included.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, cast
@@ -35,7 +38,7 @@ class LegacyMode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LegacySegment:
-    """One packet; times in whole milliseconds of meeting time."""
+    """One packet; times in whole milliseconds of meeting time. ``voice``, of a shared microphone, says it."""
 
     id: str
     text: str
@@ -43,6 +46,7 @@ class LegacySegment:
     language: str
     start_ms: int
     end_ms: int
+    voice: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +63,15 @@ def segment_id(event: Event) -> str:
     return f"{event['meeting']}/{event['utterance']}"
 
 
-def legacy_segments(event: Event, mode: LegacyMode = LegacyMode.APPEND) -> tuple[LegacySegment, ...]:
-    """The packets of a ``caption``, those sent before included, in order."""
+Runs = Sequence[Mapping[str, Any]]
+"""What a ``voices`` event says of the words of its utterance."""
+
+
+def legacy_segments(event: Event, mode: LegacyMode = LegacyMode.APPEND, runs: Runs = ()) -> tuple[LegacySegment, ...]:
+    """The packets of a ``caption``, those sent before included, in order; ``runs`` are what is known of its voices."""
     if mode is LegacyMode.IN_PLACE:
-        return (_whole(event),)
-    return tuple(_phrases(event))
+        return (_whole(event, runs),)
+    return tuple(_phrases(event, runs))
 
 
 def caption_stream(event: Event, track: str) -> TextStream:
@@ -89,7 +97,16 @@ def notice_stream(event: Event) -> TextStream:
     return TextStream(NOTICE_TOPIC, json.dumps(fields, ensure_ascii=False), {})
 
 
-def _phrases(event: Event) -> Iterator[LegacySegment]:
+def _voice(event: Event, runs: Runs, number: int) -> str | None:
+    """Whose word ``number`` is: ``(voix 2)``, or the name that people gave the voice in such brackets."""
+    for run in runs:
+        if run["first"] <= number < run["first"] + run["count"]:
+            owner, speaker = str(event["speaker"]), str(run["speaker"])
+            return speaker.removeprefix(f"{owner} ") if speaker.startswith(f"{owner} (") else f"({speaker})"
+    return None
+
+
+def _phrases(event: Event, runs: Runs) -> Iterator[LegacySegment]:
     words = cast(list[dict[str, Any]], event["words"])
     starts = [index for index, word in enumerate(words) if index == 0 or word["text"].startswith(" ")]
     ends = [*starts[1:], len(words)]
@@ -106,13 +123,20 @@ def _phrases(event: Event) -> Iterator[LegacySegment]:
                 str(event["language"]),
                 _ms(phrase[0]["start"]),
                 _ms(phrase[-1]["end"]),
+                _voice(event, runs, start),
             )
 
 
-def _whole(event: Event) -> LegacySegment:
+def _whole(event: Event, runs: Runs) -> LegacySegment:
     words = cast(list[dict[str, Any]], event["words"])
+    text, told = "", None
+    for number, word in enumerate(words):
+        voice = _voice(event, runs, number) or told
+        text += word["text"] if voice == told else f" {voice}{word['text']}"
+        told = voice
+    text = (text + _tail(event)).lstrip()
     start, end = (_ms(words[0]["start"]), _ms(words[-1]["end"])) if words else (0, 0)
-    return LegacySegment(segment_id(event), _text(event), bool(event["final"]), str(event["language"]), start, end)
+    return LegacySegment(segment_id(event), text, bool(event["final"]), str(event["language"]), start, end)
 
 
 def _text(event: Event) -> str:

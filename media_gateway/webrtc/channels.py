@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from aiortc import RTCDataChannel
 
 from pipeline.export.event import Reading
-from pipeline.export.live_cues import HEADER, GrowingDocument
+from pipeline.export.live_cues import HEADER, GrowingDocument, labels_first
 
 MOST_BUFFERED = 64 * 1024
 _LOOK_SECONDS = 0.05
@@ -36,7 +36,7 @@ async def send_cues(channel: RTCDataChannel, read: ReadCaptions) -> None:
     if not await _sent(channel, HEADER):
         return
     async for batch in read(None):
-        for reading in batch:
+        for reading in labels_first(batch):
             blocks = document.event(reading.event)
             if blocks and not await _sent(channel, blocks):
                 return

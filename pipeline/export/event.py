@@ -1,10 +1,13 @@
 """Captions as the events that readers get while the meeting runs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.domain import Caption, Word
+from pipeline.domain import Caption, Participant, ParticipantId, VoiceRun, Word
+from pipeline.record.attribution import with_voice
+from pipeline.record.division import settled_voice
+from pipeline.speakers import KnownVoice
 
 Event = dict[str, object]
 """A JSON object; readers of a meeting find ``type``, ``sequence``, ``meeting`` and ``sent_at`` in every one."""
@@ -35,6 +38,29 @@ def caption_event(caption: Caption, sent_at: float) -> dict[str, object]:
         "tail": "".join(word.text for word in caption.tail),
         "words": [word_fields(word) for word in caption.words],
         "lag": seconds(caption.lag),
+    }
+
+
+def voices_event(
+    owner: Participant, runs: Sequence[VoiceRun], voices: Mapping[tuple[ParticipantId, int], KnownVoice]
+) -> dict[str, object]:
+    """Which of the ``voices`` at the microphone of ``owner`` said which words of one utterance, as a JSON object.
+
+    ``runs``, one at least, are all that are known of it so far, in order. Each names its voice as people do, and is of
+    the one that it turned out to be.
+    """
+
+    def told(run: VoiceRun) -> dict[str, object]:
+        voice = settled_voice(voices, owner.id, run.voice)
+        known = voices.get((owner.id, voice))
+        name = with_voice(owner, voice, known.name if known else None).name
+        return {"first": run.first, "count": run.count, "voice": voice, "speaker": name}
+
+    return {
+        "utterance": runs[0].utterance,
+        "participant": owner.id,
+        "speaker": owner.name,
+        "runs": [told(run) for run in runs],
     }
 
 

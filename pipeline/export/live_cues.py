@@ -3,6 +3,9 @@
 A phrase ends by the rules of ``flow`` and ``breaks``, and earlier where a live reader would wait: at the end of a
 sentence that stood 5/6 s, and at a comma after half a line. Its cuts depend on the words alone, not on when or in what
 portions they were committed: every reader, and whoever reads the final later, gets the same cues.
+
+Where several people share a microphone a cue names the voice that said it, if that is known by then; else the
+participant alone, for ever.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +19,7 @@ from pipeline.export.characters import allowed, one_line
 from pipeline.export.clock import exact
 from pipeline.export.cue import Cue
 from pipeline.export.cues import shown_ms
-from pipeline.export.event import seconds, word_of
+from pipeline.export.event import Reading, seconds, word_of
 from pipeline.export.flow import LONGEST_S, SHORTEST_S, SILENCE_S, Draft, drafts_of
 from pipeline.export.layout import break_costs
 from pipeline.export.names import NOBODY
@@ -53,9 +56,12 @@ class LiveCues:
 
     def __init__(self) -> None:
         self._utterances: dict[tuple[TrackId, UtteranceId], _Utterance] = {}
+        self._runs: dict[UtteranceId, Runs] = {}
 
     def event(self, event: Mapping[str, Any]) -> tuple[LiveCue, ...]:
         """The cues that an event of the feed settles; none unless it is a caption."""
+        if event["type"] == "voices":
+            self.label(event["utterance"], event["runs"])
         if event["type"] != "caption":
             return ()
         utterance = self._utterance(event["track"], event["utterance"])
@@ -68,23 +74,26 @@ class LiveCues:
         utterance = self._utterance(caption.track, caption.utterance)
         return self._cues(utterance, caption.words[utterance.seen :], caption.language, caption.final, speaker)
 
+    def label(self, utterance: UtteranceId, runs: "Runs") -> None:
+        """Which voices said words of ``utterance``, as far as it is known: the cues that come now name them."""
+        self._runs[utterance] = runs
+
     def _utterance(self, track: TrackId, utterance: UtteranceId) -> "_Utterance":
         key = track, utterance
         if key not in self._utterances:
             self._utterances[key] = _Utterance(utterance)
         return self._utterances[key]
 
-    @staticmethod
     def _cues(
-        utterance: "_Utterance", new: Iterable[Word], language: str, final: bool, speaker: str
+        self, utterance: "_Utterance", new: Iterable[Word], language: str, final: bool, speaker: str
     ) -> tuple[LiveCue, ...]:
         if utterance.finished:
             return ()
+        utterance.runs = self._runs.get(utterance.id, ())
         found = list(chain.from_iterable(utterance.add(word, language) for word in new))
         if final:
             found += utterance.finish(language)
-        voice = one_line(speaker) or NOBODY
-        return tuple(LiveCue(cue, voice, settled) for cue, settled in found)
+        return tuple(LiveCue(cue, one_line(voice or speaker) or NOBODY, settled) for cue, settled, voice in found)
 
 
 class GrowingDocument:
@@ -107,6 +116,11 @@ class GrowingDocument:
         return moved.text
 
 
+def labels_first(batch: Iterable[Reading]) -> list[Reading]:
+    """In this order ``LiveCues`` know as many voices as they can: a caption may come again after its labels."""
+    return sorted(batch, key=lambda reading: reading.event["type"] != "voices")
+
+
 def moved_to(live: LiveCue, start: float) -> LiveCue:
     """``live`` shown as long as before, from ``start`` on."""
     cue = live.cue
@@ -117,10 +131,18 @@ def moved_to(live: LiveCue, start: float) -> LiveCue:
     )
 
 
+Runs = Sequence[Mapping[str, Any]]
+"""What a ``voices`` event says of its words: ``first``, ``count`` and the ``speaker`` who said them."""
+_Found = tuple[Cue, float, str | None]
+"""A cue, the end of the word that settled it, and the name of its voice where that is known."""
+
+
 class _Utterance:
     """The words of one utterance that stand in no cue yet."""
 
     def __init__(self, identity: UtteranceId) -> None:
+        self.id = identity
+        self.runs: Runs = ()
         # A WebVTT cue identifier is one line without "-->" (WebVTT, section 4.1).
         self._name = one_line(identity).replace(">", "") or "cue"
         self._segment = SegmentId(identity)
@@ -131,7 +153,7 @@ class _Utterance:
         self.seen = 0
         self.finished = False
 
-    def add(self, word: Word, language: str) -> Iterator[tuple[Cue, float]]:
+    def add(self, word: Word, language: str) -> Iterator[_Found]:
         """The cues that one more committed word settles, each with the end of that word."""
         self.seen += 1
         start = max(seconds(word.start), self._reached)
@@ -141,7 +163,7 @@ class _Utterance:
         if may_settle:
             yield from self._settle(language)
 
-    def finish(self, language: str) -> Iterator[tuple[Cue, float]]:
+    def finish(self, language: str) -> Iterator[_Found]:
         """All that is left, settled by the last word."""
         yield from self._cues(drafts_of(self._pieces(language), "", _never), None)
         self.finished = True
@@ -156,7 +178,7 @@ class _Utterance:
         long = sum(len(word.text) for word in self._rest) > 2 * LINE_CHARACTERS
         return over or long or not _MARKS.isdisjoint(before.text)
 
-    def _settle(self, language: str) -> Iterator[tuple[Cue, float]]:
+    def _settle(self, language: str) -> Iterator[_Found]:
         while pieces := self._pieces(language):
             count = _settled(pieces)
             if not count:
@@ -167,12 +189,35 @@ class _Utterance:
     def _pieces(self, language: str) -> list[Piece]:
         return list(pieces_of_words(self._rest, self._segment, language))
 
-    def _cues(self, drafts: Sequence[Draft], following: float | None) -> Iterator[tuple[Cue, float]]:
+    def _cues(self, drafts: Sequence[Draft], following: float | None) -> Iterator[_Found]:
+        begun = 0
         for draft, after in zip_longest(drafts, drafts[1:]):
             self._number += 1
             start, self._end_ms = shown_ms(draft, self._end_ms, after.start if after else following)
             cue = Cue(f"{self._name}.{self._number}", start / 1000, self._end_ms / 1000, draft.lines)
-            yield cue, self._rest[-1].end
+            length = sum(_visible(piece.text) for piece in draft.pieces)
+            yield cue, self._rest[-1].end, self._voice(begun, begun + length)
+            begun += length
+
+    def _voice(self, begin: int, end: int) -> str | None:
+        """Who said the visible characters ``begin`` to ``end`` of the rest, alone and half of the words at least."""
+        if not self.runs:
+            return None
+        said_by: list[str | None] = []
+        place = 0
+        for number, word in enumerate(self._rest, self.seen - len(self._rest)):
+            length = _visible(word.text)
+            if max(place, begin) < min(place + length, end):
+                said_by.append(self._speaker(number))
+            place += length
+        known = set(said_by) - {None}
+        return known.pop() if len(known) == 1 and 2 * said_by.count(None) <= len(said_by) else None
+
+    def _speaker(self, number: int) -> str | None:
+        for run in self.runs:
+            if run["first"] <= number < run["first"] + run["count"]:
+                return str(run["speaker"])
+        return None
 
 
 _MARKS = frozenset('.?!…。？！,;:–—、，；："”»)]}」』）')

@@ -87,8 +87,9 @@ class Keeping:
             self.do_later(act)
 
     def do_later(self, act: Callable[[], Awaitable[None]]) -> None:
-        """Does ``act`` at the next ``flush``."""
-        self._later.append(act)
+        """Does ``act`` at the next ``flush``, once, however often it was asked for until then."""
+        if act not in self._later:
+            self._later.append(act)
 
     def see(self, caption: Caption) -> None:
         """Takes the newest state of an utterance that has no final."""

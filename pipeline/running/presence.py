@@ -1,7 +1,7 @@
 """Who takes part in one running meeting, in which languages, and who is there now."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipeline.domain import MeetingId, Participant, ParticipantId, Presence, TrackId
 from pipeline.ports import KeptMeetings
@@ -53,8 +53,10 @@ class Attendance:
     async def rename(self, participant: ParticipantId, name: str) -> None:
         """The name in the store and in events from now on. Raises ``NotFound``."""
         await self.store.rename_participant(self.meeting, participant, name)
-        self.telling.people[participant] = Participant(participant, name)
+        known = self.telling.people.get(participant) or Participant(participant, name)
+        self.telling.people[participant] = replace(known, name=name)
         self.telling.participant(participant, "renamed", participant in self)
+        self.telling.named_anew(participant)
 
     def choose(self, participant: ParticipantId, languages: tuple[str, ...]) -> None:
         """``languages`` from now on, whatever it declares later."""

@@ -1,22 +1,28 @@
 """What readers of one running meeting are told: captions with names, who comes and goes, notices."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pipeline.domain import Caption, Meeting, Participant, ParticipantId, TrackId
-from pipeline.export.event import Event, caption_event, seconds
+from pipeline.domain import Caption, Meeting, Participant, ParticipantId, TrackId, VoiceRun
+from pipeline.export.event import Event, caption_event, seconds, voices_event
 from pipeline.ports import EventFeed
+from pipeline.speakers import KnownVoice
+
+CAPTIONS = frozenset({"caption", "voices"})
+"""The events that a snapshot brings: what was said, and by which voices of shared microphones."""
 
 
 @dataclass(slots=True)
 class Telling:
-    """``people`` are the participants the meeting knows, by their id; times are ``now``, meeting time."""
+    """``people`` are the participants the meeting knows, by their id, ``voices`` those that share a microphone, by
+    participant and number; times are ``now``, meeting time."""
 
     meeting: Meeting
     feed: EventFeed
     now: Callable[[], float]
     people: dict[ParticipantId, Participant]
+    voices: dict[tuple[ParticipantId, int], KnownVoice] = field(default_factory=dict)
 
     def caption(self, caption: Caption) -> None:
         """Takes the place of what was told of its utterance."""
@@ -38,6 +44,26 @@ class Telling:
         """A final that the store has taken after all; as unfinished, readers have seen its revision."""
         self.caption(replace(final, revision=final.revision + 1))
 
+    def runs(self, participant: ParticipantId, runs: Sequence[VoiceRun]) -> None:
+        """Takes the place of what was told of the voices in their utterance."""
+        self._publish_voices(self._voices(participant, runs))
+
+    def named_anew(self, participant: ParticipantId) -> None:
+        """``participant`` has another name: so have its voices that have none of their own."""
+        events: list[dict[str, Any]] = [reading.event for reading in self.feed.history()]
+        told = [event for event in events if event["type"] == "voices" and event["participant"] == participant]
+        self.runs_again((participant, [_run(event, run) for run in event["runs"]]) for event in told)
+
+    def runs_again(self, runs: Iterable[tuple[ParticipantId, Sequence[VoiceRun]]]) -> None:
+        """Tells of ``runs``, all of an utterance together, what the feed does not hold, or under other names."""
+        events: list[dict[str, Any]] = [reading.event for reading in self.feed.history()]
+        told = {event["utterance"]: event for event in events if event["type"] == "voices"}
+        for participant, each in runs:
+            event = self._voices(participant, each)
+            before = told.get(each[0].utterance, {})
+            if any(before.get(name) != event[name] for name in ("speaker", "runs")):
+                self._publish_voices(event)
+
     def notice(self, code: str, **fields: object) -> None:
         self.feed.publish(self._event("notice") | {"code": code, "at": seconds(self.now())} | fields)
 
@@ -53,7 +79,7 @@ class Telling:
 
     def snapshot(self, after: int | None, state: str, paused: bool, present: Callable[[ParticipantId], bool]) -> Event:
         """What a reader who comes in needs first; its captions are those newer than ``after``, oldest first."""
-        captions = [reading.event for reading in self.feed.history(after) if reading.event["type"] == "caption"]
+        captions = [reading.event for reading in self.feed.history(after) if reading.event["type"] in CAPTIONS]
         return self._event("snapshot") | {
             "sequence": self.feed.newest,
             "title": self.meeting.title,
@@ -67,8 +93,19 @@ class Telling:
         known = self.people.get(participant)
         return {"participant": participant, "speaker": known.name if known else participant}
 
+    def _voices(self, participant: ParticipantId, runs: Sequence[VoiceRun]) -> Event:
+        owner = self.people.get(participant) or Participant(participant, participant)
+        return self._event("voices") | voices_event(owner, runs, self.voices)
+
+    def _publish_voices(self, event: Event) -> None:
+        self.feed.publish(event, f"voices:{event['utterance']}")
+
     def _event(self, kind: str) -> Event:
         return {"type": kind, "meeting": self.meeting.id, "sent_at": seconds(self.now())}
+
+
+def _run(event: Mapping[str, Any], run: Mapping[str, Any]) -> VoiceRun:
+    return VoiceRun(event["utterance"], run["first"], run["count"], run["voice"])
 
 
 def participant_of(track: TrackId) -> ParticipantId:

@@ -1,6 +1,7 @@
 """Reading captions: what is announced, what is left where it is, names as text. The test says what the feed sends."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -255,3 +256,70 @@ def test_the_reader_chooses_size_colours_and_lines_and_finds_them_again(feed: Fe
     page.goto("/")
     expect(page.locator("body")).to_have_css("background-color", "rgb(0, 0, 0)")
     assert page.evaluate("document.documentElement.dataset.size") == "larger"
+
+
+def spoken(utterance: str, text: str, **more: Any) -> dict[str, Any]:
+    """A caption with each of its words."""
+    start = float(utterance.strip("u"))
+    words = [
+        {"text": f" {word}", "start": start + place / 10, "end": start + (place + 1) / 10, "confidence": 1.0}
+        for place, word in enumerate(text.split())
+    ]
+    return caption(utterance, f" {text}", **more) | {"words": words}
+
+
+def voices(utterance: str, *runs: tuple[int, int, str], who: int = 4) -> dict[str, Any]:
+    told = [
+        {"first": first, "count": count, "voice": place, "speaker": name}
+        for place, (first, count, name) in enumerate(runs, 1)
+    ]
+    speaker = {"participant": f"p{who}", "speaker": NAMES[who]}
+    return {"type": "voices", "utterance": utterance, "runs": told} | speaker
+
+
+def test_words_of_a_shared_microphone_get_the_names_of_their_voices(feed: Feed) -> None:
+    page = feed.page
+    feed.send(**spoken("u1", "Good morning. Good morning to you."))
+    item = page.locator(".caption").first
+    expect(item.locator(".speaker bdi")).to_have_text("Ann")
+    expect(page.locator("#announcer p")).to_have_count(1)
+    feed.send(**voices("u1", (0, 2, "Ann (voix 1)"), (2, 4, "Ann (voix 2)")))
+    expect(item.locator(".speaker bdi")).to_have_text("Ann (voix 1)")
+    expect(item.locator(".voice:visible")).to_have_text("Ann (voix 2)")
+    assert item.locator(".words").inner_text().split() == "Good morning. Ann (voix 2) Good morning to you.".split()
+    # What is said next by the same voice goes on under its name, and another voice has its own.
+    feed.send(**voices("u2", (0, 2, "Ann (voix 2)")))
+    feed.send(**spoken("u2", "Well then."))
+    feed.send(**spoken("u3", "No."))
+    feed.send(**voices("u3", (0, 1, "Ann (voix 1)")))
+    expect(page.locator(".caption.same")).to_have_count(1)
+    expect(page.locator(".caption").nth(1)).to_have_class(re.compile("same"))
+    feed.send(**voices("u3", (0, 1, "Zoé")))
+    expect(page.locator(".caption").nth(2).locator(".speaker bdi")).to_have_text("Zoé")
+    assert announced(feed) == [
+        "Ann: Good morning. Good morning to you.",
+        "Ann (voix 2): Well then.",
+        "Ann: No.",
+    ], "each once, whoever is found to have said it"
+
+
+def test_labels_never_move_what_is_being_read(feed: Feed) -> None:
+    page = feed.page
+    text = "A sentence that is long enough to fill a good part of the line. And an answer to it."
+    for number in range(1, 41):
+        feed.send(**spoken(f"u{number}", text))
+    expect(page.locator(".caption")).to_have_count(40)
+    page.evaluate("() => { const it = document.getElementById('scroll'); it.scrollTop = it.scrollHeight / 2; }")
+    expect(page.locator("#newest")).to_be_visible()
+    place = """() => {
+        const { top } = document.getElementById("scroll").getBoundingClientRect();
+        const items = Array.from(document.querySelectorAll(".caption"));
+        window.item ??= items.find((item) => item.getBoundingClientRect().top >= top);
+        return window.item.getBoundingClientRect().top;
+    }"""
+    before = page.evaluate(place)
+    for number in range(1, 41):
+        feed.send(**voices(f"u{number}", (0, 14, "Ann (voix 1)"), (14, 5, "Ann (voix 2)")))
+    expect(page.locator(".caption .voice:visible").last).to_have_text("Ann (voix 2)")
+    expect(page.locator(".caption").last.locator(".voice")).to_have_count(2)
+    assert abs(page.evaluate(place) - before) < 12, "twenty labels above, each within the rounding of a scroll position"

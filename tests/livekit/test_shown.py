@@ -53,6 +53,21 @@ async def test_committed_words_go_out_once_each_as_packets_of_their_own(
     assert [(packet.start, packet.end) for packet in eric.packets][:2] == [(1000, 1500), (2000, 2500)]
 
 
+async def test_packets_say_the_voice_of_a_shared_microphone_once_it_is_known(
+    livekit: LiveKit, people: People, room: str
+) -> None:
+    anne, eric = await people.join(room, "anne"), await people.join(room, "eric")
+    await anne.publish()
+    runs = [{"first": 2 * voice - 1, "count": 2, "voice": voice, "speaker": f"Anne (voix {voice})"} for voice in (1, 2)]
+    async with staying(livekit, room) as stay:
+        await stay.ear("anne")
+        await stay.room.show(_caption(" Bonjour,", " tout"))
+        await stay.room.show(_caption(" Bonjour,") | {"type": "voices", "speaker": "Anne", "runs": runs})
+        await stay.room.show(_caption(" Bonjour, tout le monde. Merci.", final=True, revision=2) | {"speaker": "Anne"})
+        await until(lambda: len(eric.packets) == 5)
+    assert " ".join(packet.text for packet in eric.packets) == "Bonjour, (voix 1) tout le (voix 2) monde. Merci."
+
+
 async def test_a_state_that_is_shown_again_is_sent_again_as_a_whole(
     livekit: LiveKit, people: People, room: str
 ) -> None:

@@ -101,7 +101,7 @@ class ScriptedRoom:
             raise GatewayFailed("the script says so")
         if event.get("utterance") in self.poison:
             raise GatewayFailed("this one never goes")
-        if event["type"] in {"caption", "notice"}:
+        if event["type"] in {"caption", "voices", "notice"}:
             self.shown.append(event)
 
     async def leave(self) -> None:

@@ -32,6 +32,10 @@ class Session:
         event = {"type": "caption", "sent_at": self.at, "utterance": utterance, "final": final}
         self.feed.publish(event | {"committed": text, "words": words if text else []}, utterance)
 
+    def label(self, utterance: str) -> None:
+        event = {"type": "voices", "sent_at": self.at, "utterance": utterance, "runs": []}
+        self.feed.publish(event, f"voices:{utterance}")
+
     def notice(self, code: str) -> None:
         self.feed.publish({"type": "notice", "sent_at": self.at, "at": self.at, "code": code})
 
@@ -83,6 +87,33 @@ async def test_captions_and_notices_come_in_order_and_nothing_else(showing: Show
     await showing.end()
     assert [event.get("code") or event["committed"] for event in showing.room.shown] == ["one", "delayed", "one two"]
     assert showing.room.tries == 3
+
+
+async def test_which_voices_said_a_caption_goes_beside_it_and_takes_the_place_of_nothing(showing: Showing) -> None:
+    await showing.begin()
+    showing.room.pace.clear()
+    showing.session.notice("delayed")
+    await until(lambda: showing.room.tries)
+    showing.session.say("a#1", "one", final=True)
+    showing.session.label("a#1")
+    showing.room.pace.set()
+    await showing.end()
+    assert [event["type"] for event in showing.room.shown] == ["notice", "voices", "caption"]
+
+
+async def test_a_room_is_told_the_voices_of_what_was_just_said_before_the_words(showing: Showing) -> None:
+    showing.session.say("a#0", "one", final=True, end=1.0)
+    showing.session.at -= 1000.0
+    showing.session.label("a#0")
+    showing.session.at += 1000.0
+    showing.session.say("a#1", "two", final=True)
+    showing.session.label("a#1")
+    await showing.begin()
+    await showing.end()
+    assert [(event["type"], event["utterance"]) for event in showing.room.shown] == [
+        ("voices", "a#1"),
+        ("caption", "a#1"),
+    ]
 
 
 async def test_a_room_that_is_slow_is_shown_the_newest_state_of_each_utterance_in_turn(showing: Showing) -> None:

@@ -12,6 +12,7 @@ export class CaptionList {
   #newest;
   #people;
   #shown = new Map(); // utterance -> {event, start, item, parts}
+  #voices = new Map(); // utterance of a shared microphone -> {first, count, speaker} of each run of its words
   #following = true;
   #unseen = 0;
 
@@ -24,8 +25,14 @@ export class CaptionList {
 
   /** Shows the newest states of utterances; those that are older than what is shown are passed over. */
   show(events) {
-    for (const event of events) this.#take(event);
+    for (const event of events) event.type === "voices" ? this.#label(event) : this.#take(event);
     this.#settle();
+  }
+
+  /** Who said a caption, as far as it is known: the one voice that said all of it, else the participant. */
+  speaker(event) {
+    const voices = new Set(pieces(event, this.#voices.get(event.utterance)).map((piece) => piece.speaker ?? event.speaker));
+    return voices.size === 1 ? [...voices][0] : event.speaker;
   }
 
   /** Whether `utterance` has been shown in its final state. */
@@ -34,8 +41,10 @@ export class CaptionList {
   }
 
   rename(participant, name) {
-    for (const { event, parts } of this.#shown.values()) {
-      if (event.participant === participant) parts.name.textContent = name;
+    for (const entry of this.#shown.values()) {
+      if (entry.event.participant !== participant) continue;
+      entry.event.speaker = name;
+      this.#draw(entry);
     }
   }
 
@@ -49,6 +58,32 @@ export class CaptionList {
     const entry = known ?? this.#add(event);
     entry.event = event;
     this.#draw(entry);
+    if (!known) this.#joinAround(entry.item);
+  }
+
+  /** Words get the names of their voices once. Whoever reads further up goes on reading where they are. */
+  #label({ utterance, runs }) {
+    this.#voices.set(utterance, runs);
+    const entry = this.#shown.get(utterance);
+    if (!entry) return;
+    const read = this.#following ? null : this.#firstWhole();
+    const before = read?.getBoundingClientRect().top;
+    this.#draw(entry);
+    this.#joinAround(entry.item);
+    if (read) this.#scroll.scrollTop += read.getBoundingClientRect().top - before;
+  }
+
+  /** The first caption of which nothing is above what is seen. */
+  #firstWhole() {
+    const { top } = this.#scroll.getBoundingClientRect();
+    const items = this.#list.children;
+    let [from, to] = [0, items.length];
+    while (from < to) {
+      const middle = (from + to) >> 1;
+      if (items[middle].getBoundingClientRect().top < top) from = middle + 1;
+      else to = middle;
+    }
+    return items[from];
   }
 
   #add(event) {
@@ -59,8 +94,6 @@ export class CaptionList {
     this.#shown.set(event.utterance, entry);
     this.#list.entries ??= new WeakMap();
     this.#list.entries.set(entry.item, entry);
-    this.#join(entry.item);
-    this.#join(entry.item.nextElementSibling);
     this.#empty.hidden = true;
     if (!this.#following) this.#unseen += 1;
     return entry;
@@ -80,17 +113,27 @@ export class CaptionList {
     return item && this.#list.entries.get(item);
   }
 
-  /** A caption right after another of the same participant goes on under the same name. */
+  #joinAround(item) {
+    this.#join(item);
+    this.#join(item.nextElementSibling);
+  }
+
+  /** A caption right after another of the same participant, and voice, goes on under the same name. */
   #join(item) {
     if (!item) return;
-    const before = item.previousElementSibling;
-    item.classList.toggle("same", before !== null && before.dataset.participant === item.dataset.participant);
+    const before = item.previousElementSibling?.dataset;
+    const { participant, first } = item.dataset;
+    item.classList.toggle("same", before?.participant === participant && before.last === first);
   }
 
   #draw({ event, item, parts }) {
-    item.dataset.final = String(event.final);
+    const said = pieces(event, this.#voices.get(event.utterance));
+    const names = said.map((piece) => piece.speaker).filter(Boolean);
+    const first = said[0]?.speaker ?? event.speaker;
+    Object.assign(item.dataset, { final: String(event.final), first, last: names.at(-1) ?? first });
     parts.words.lang = event.language || language;
-    write(parts.committed, event.committed.trimStart());
+    write(parts.name, first);
+    drawPieces(parts.committed, said);
     write(parts.tail, event.committed ? event.tail : event.tail.trimStart());
     parts.unfinished.textContent = event.final ? "" : ` ${say("script.unfinished")}`;
   }
@@ -127,13 +170,48 @@ export class CaptionList {
   }
 }
 
+/** The committed text as pieces of one voice each, `speaker` undefined where it is not known who said it, or not yet. */
+function pieces({ committed, words }, runs = []) {
+  if (!runs.length) return [{ text: committed.trimStart() }];
+  const found = [];
+  words.forEach(({ text }, place) => {
+    const speaker = runs.find(({ first, count }) => first <= place && place < first + count)?.speaker;
+    if (found.length && found.at(-1).speaker === speaker) found.at(-1).text += text;
+    else found.push({ speaker, text, labelled: true });
+  });
+  if (found.length) found[0].text = found[0].text.trimStart();
+  return found;
+}
+
+/** A piece begins with the name of its voice where that is another one than before; the first is named above. */
+function drawPieces(committed, said) {
+  while (committed.childElementCount > said.length) committed.lastElementChild.remove();
+  let before = said[0]?.speaker;
+  said.forEach(({ speaker, text, labelled }, place) => {
+    const piece = committed.children[place] ?? committed.appendChild(newPiece());
+    const [voice, words] = piece.children;
+    const isNamed = Boolean(speaker) && speaker !== before;
+    voice.hidden = !isNamed;
+    write(voice, isNamed ? speaker : "");
+    words.classList.toggle("unsure", Boolean(labelled) && !speaker);
+    write(words, text);
+    before = speaker ?? before;
+  });
+}
+
+function newPiece() {
+  const [piece, voice, words] = ["span", "bdi", "span"].map((tag) => document.createElement(tag));
+  voice.className = "voice";
+  piece.append(voice, words);
+  return piece;
+}
+
 function newItem(event, people) {
   const item = document.createElement("li");
   item.className = `caption ${people.look(event.participant)}`;
   Object.assign(item.dataset, { utterance: event.utterance, participant: event.participant });
   const [speaker, name, time, unfinished] = ["p", "bdi", "time", "span"].map((tag) => document.createElement(tag));
   speaker.className = "speaker";
-  name.textContent = event.speaker;
   const start = event.words[0]?.start ?? event.sent_at;
   time.textContent = clock(start);
   time.dateTime = `PT${start.toFixed(3)}S`;
@@ -152,5 +230,6 @@ function write(element, text) {
   const before = element.firstChild?.data ?? "";
   if (text === before) return;
   if (before && text.startsWith(before)) element.firstChild.appendData(text.slice(before.length));
+  else if (text && before.startsWith(text)) element.firstChild.deleteData(text.length, before.length);
   else element.textContent = text;
 }

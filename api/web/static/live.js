@@ -90,6 +90,9 @@ function read(event) {
     case "caption":
       caption(event);
       break;
+    case "voices":
+      captions.show([event]);
+      break;
     case "participant":
       people.know(event.participant, event.speaker, event.present);
       if (event.state === "renamed") captions.rename(event.participant, event.speaker);
@@ -109,7 +112,7 @@ function snapshot({ title: named, state, paused: isPaused, participants, events 
   for (const { participant, speaker, present } of participants) people.know(participant, speaker, present);
   // The history is shown; what was missed while the connection was lost is told too.
   if (isFirst) captions.show(events);
-  else events.forEach(caption);
+  else events.forEach(read);
   isFirst = false;
   setPaused(isPaused);
   takeEarly();
@@ -121,7 +124,7 @@ function caption(event) {
   notices.clear(WAITING);
   const isNews = event.final && !captions.isFinal(event.utterance);
   captions.show([event]);
-  if (isNews) announcer.finished(event);
+  if (isNews) announcer.finished({ ...event, speaker: captions.speaker(event) });
 }
 
 function notice(code) {

@@ -81,6 +81,19 @@ def test_fronts_that_replace_get_the_whole_text_under_one_id() -> None:
     assert legacy_segments(_event([]), LegacyMode.IN_PLACE)[0].text == ""
 
 
+def test_a_phrase_knows_the_voice_that_says_it_at_a_shared_microphone() -> None:
+    runs = [_run(0, 2, "Salle (voix 1)"), _run(3, 1, "Éric")]
+    event = _event([" Vous", " dites", " que", " non"]) | {"speaker": "Salle"}
+    assert [(each.text, each.voice) for each in legacy_segments(event, runs=runs)] == [
+        ("Vous", "(voix 1)"),
+        ("dites", "(voix 1)"),
+        ("que", None),
+        ("non", "(Éric)"),
+    ]
+    (whole,) = legacy_segments(event, LegacyMode.IN_PLACE, runs)
+    assert whole.text == "(voix 1) Vous dites que (Éric) non"
+
+
 def test_a_text_stream_is_the_whole_state_and_says_how_much_of_it_stays() -> None:
     stream = caption_stream(_event([" Vous"], [" dites"]), "TR_1")
     assert (stream.topic, stream.text) == ("lk.transcription", "Vous dites")
@@ -110,6 +123,10 @@ def test_a_notice_says_what_and_when_without_what_only_the_feed_needs() -> None:
     event: Event = {"type": "notice", "sequence": 3, "sent_at": 2.0, "meeting": "m", "code": "behind", "at": 1.5}
     stream = notice_stream(event)
     assert (stream.topic, json.loads(stream.text)) == ("greffier.notice", {"meeting": "m", "code": "behind", "at": 1.5})
+
+
+def _run(first: int, count: int, speaker: str) -> dict[str, object]:
+    return {"first": first, "count": count, "voice": 1, "speaker": speaker}
 
 
 def _sent(words: Sequence[str]) -> list[LegacySegment]:

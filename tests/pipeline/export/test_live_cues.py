@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from pipeline.domain import Caption, TrackId, UtteranceId, Word
 from pipeline.export.characters import allowed
 from pipeline.export.cue import Cue
-from pipeline.export.event import caption_event
-from pipeline.export.live_cues import HEADER, GrowingDocument, LiveCue, LiveCues, moved_to
+from pipeline.export.event import Reading, caption_event
+from pipeline.export.live_cues import HEADER, GrowingDocument, LiveCue, LiveCues, labels_first, moved_to
 from tests.pipeline.export.test_webvtt import assert_valid
 from tests.pipeline.record.samples import TEXT, words
 
@@ -173,6 +173,57 @@ def test_all_that_was_committed_is_told_once_by_the_same_cues_whatever_the_porti
     )
     assert found == fed(spoken, [])
     assert found == fed(spoken, range(len(spoken)))
+
+
+# --- shared microphones ---------------------------------------------------------------------------------------
+
+
+def run(first, count, voice):
+    return {"first": first, "count": count, "voice": voice, "speaker": f"Salle (voix {voice})"}
+
+
+def voices(*runs):
+    return {"type": "voices", "utterance": "u1", "participant": "room", "speaker": "Salle", "runs": list(runs)}
+
+
+def shared(live, spoken, count=None, final=False):
+    event = {**caption_event(caption(spoken, count, final), 0), "type": "caption", "speaker": "Salle"}
+    return [each.voice for each in live.event(event)]
+
+
+def test_a_cue_names_the_voice_that_said_it_where_that_is_known_by_then():
+    spoken, live = words(SENTENCES, 1, 7), LiveCues()
+    assert live.event(voices(run(0, 8, 2))) == ()
+    assert shared(live, spoken, 9) == ["Salle (voix 2)"]
+    live.event(voices(run(0, 8, 2), run(8, 5, 1)))
+    assert shared(live, spoken, len(spoken), final=True) == ["Salle (voix 1)"]
+    live.event(voices(run(0, 8, 2), run(8, 5, 3)))
+    assert shared(live, spoken, len(spoken), final=True) == [], "what was sent stays"
+
+
+def test_a_cue_of_two_voices_or_of_mostly_unknown_words_has_the_participants_name_alone():
+    spoken = words(SENTENCES, 1, 7)
+    two, unsure = LiveCues(), LiveCues()
+    two.event(voices(run(0, 4, 1), run(4, 4, 2)))
+    assert shared(two, spoken, 9) == ["Salle"]
+    unsure.event(voices(run(5, 3, 1)))
+    assert shared(unsure, spoken, 9) == ["Salle"]
+    unsure.event(voices(run(5, 3, 1), run(10, 2, 1)))
+    assert shared(unsure, spoken, len(spoken), final=True) == ["Salle"]
+
+
+def test_voices_of_a_cue_are_those_of_its_own_words_when_several_come_at_once():
+    spoken, live = words(SENTENCES, 1, 7), LiveCues()
+    live.label(UtteranceId("u1"), [run(0, 8, 1), run(8, len(spoken) - 8, 2)])
+    assert [each.voice for each in live.caption(caption(spoken, len(spoken), final=True), "Salle")] == [
+        "Salle (voix 1)",
+        "Salle (voix 2)",
+    ]
+
+
+def test_labels_go_before_the_captions_of_a_batch():
+    batch = [Reading(number, {"type": kind}, "") for number, kind in enumerate(["caption", "voices", "caption"])]
+    assert [reading.sequence for reading in labels_first(batch)] == [1, 0, 2]
 
 
 @settings(max_examples=60, deadline=None)
