@@ -107,6 +107,7 @@ class Settling:
             if kept.ended_at is None or kept.settled is not None:
                 return
             began = time.monotonic()
+            _log.info("settling.started", extra={"meeting": meeting})
             settlement = self._settlement(kept)
             self.work.wait(self.store.settle(meeting, settlement))
             if settlement.how is not Settled.NOTHING:
