@@ -121,7 +121,8 @@ async def measure_slots(seconds: float = SLOTS_SECONDS) -> Figures:
         looking = asyncio.create_task(_look(server, used))
         cpu, began = time.process_time(), time.monotonic()
         meetings = [_talk_in_turn(servers, number, seconds) for number in range(MEETINGS)]
-        events = [event for held in await asyncio.gather(*meetings) for event in held]
+        async with asyncio.timeout(3 * seconds):
+            events = [event for held in await asyncio.gather(*meetings) for event in held]
         cores = (time.process_time() - cpu) / (time.monotonic() - began)
         looking.cancel()
         await asyncio.wait([looking])

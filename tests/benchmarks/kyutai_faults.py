@@ -88,7 +88,8 @@ async def measure_faults(times: int = TIMES) -> Figures:
     happenings, words = _edge_events(speech.sound, track_of("talker"))
     recording = Recording(speech.sound, words)
     trials = [(trouble, trial) for trouble in TROUBLES for trial in range(times)]
-    found = await asyncio.gather(*(_trial(trouble, trial, happenings, recording) for trouble, trial in trials))
+    async with asyncio.timeout(3 * FAULT_SECONDS):
+        found = await asyncio.gather(*(_trial(trouble, trial, happenings, recording) for trouble, trial in trials))
     by_name = {
         trouble.name: [one for one, (mine, _) in zip(found, trials, strict=True) if mine is trouble]
         for trouble in TROUBLES
