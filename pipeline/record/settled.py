@@ -24,7 +24,7 @@ from pipeline.record.division import settled_voice
 from pipeline.record.shares import in_order
 from pipeline.speakers import FIRST_MADE, KnownVoice
 
-ALIKE = 0.25
+ALIKE = 0.35
 """Two voices whose centroids are no further apart (cosine distance) were one: measured, docs/diarization.md."""
 _LEAST_SHARE = 0.2
 """Of the words that either of two voices said: with fewer in common they are not the same voice."""
