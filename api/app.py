@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 from api import (
     audio_socket,
     captions,
+    enrolments,
     health,
     hls,
     meetings,
@@ -27,6 +28,7 @@ from api import (
     sfu,
     sound,
     transcripts,
+    voices,
     whip,
 )
 from api.envelope import Envelope
@@ -43,8 +45,10 @@ BODY_LIMIT = 1_000_000
 STATIC = Path(__file__).parent / "web" / "static"
 _OF_ALL = (health.router, metrics.router)
 _OF_SPEAKERS = (whip.router, audio_socket.router, sfu.livekit, sfu.janus)
+_PEOPLE = (participants, voices, enrolments)
 _OF_READERS = tuple(
-    room.router for room in (session, meetings, participants, captions, transcripts, minutes, sound, hls, recordings, pages)
+    room.router
+    for room in (session, meetings, *_PEOPLE, captions, transcripts, minutes, sound, hls, recordings, pages)
 )
 _ROUTES = {
     Role.SERVE: (*_OF_ALL, *_OF_READERS, *_OF_SPEAKERS, moshi_dialect.router),

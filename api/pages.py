@@ -21,7 +21,8 @@ from api.minutes import minutes_of
 from api.page_words import LANGUAGE_COOKIE, Words, catalogues, language_of
 from api.parsing import IceServer
 from api.settings import Settle
-from api.transcript_page import clock, entries_of, initials, iso
+from api.speakers import voices_in
+from api.transcript_page import choices_of, clock, entries_of, initials, iso, rows_of, voices_of
 from pipeline.domain import Meeting, MeetingId, Settled, Transcript
 from pipeline.export.minutes import LABELS, named, percent
 from pipeline.export.names import speaker_names
@@ -85,6 +86,8 @@ async def transcript(request: Request, meeting: str, grant: Visitor, q: Search =
     record = await store.transcript(kept.id)
     names = speaker_names(record)
     words = _words(request)
+    people = await store.participants(kept.id)
+    speakers = voices_in(kept, record, people, await store.voices(kept.id))
     return _page(
         request,
         grant,
@@ -92,7 +95,9 @@ async def transcript(request: Request, meeting: str, grant: Visitor, q: Search =
         meeting=kept,
         title=kept.title,
         people=list(names.values()),
-        entries=entries_of(record, turns(record), names, words),
+        entries=entries_of(record, turns(record), names, words, voices_of(speakers)),
+        rows=rows_of(kept, record, people, speakers, names),
+        choices=choices_of(people, speakers, names),
         formats=[(each, words.say(f"format.{each}")) for each in _FORMATS],
         query=q,
         settled=_settled(request, kept),

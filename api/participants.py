@@ -75,12 +75,14 @@ async def participants(request: Request, meeting: str) -> ParticipantList:
         left = None if presence.left is None else seconds(presence.left)
         shown = PresenceShape(joined=seconds(presence.joined), left=left)
         presences.setdefault(presence.participant, []).append(shown)
+    enrolled = await store.enrolled(identity)
     return ParticipantList(
         participants=[
             ListedParticipant(
                 participant=each.id,
                 name=each.name,
                 shared_room=each.shared_room,
+                enrolled=each.id in enrolled,
                 present=presences.get(each.id, []),
             )
             for each in await store.participants(identity)

@@ -164,6 +164,7 @@ _LISTED = {
     "participant": "3y5d3t9xra",
     "name": "Anne",
     "shared_room": False,
+    "enrolled": False,
     "present": [{"joined": 3.2, "left": 61.75}],
 }
 
@@ -171,6 +172,7 @@ _LISTED = {
 class ListedParticipant(ParticipantShape):
     model_config = like(**_LISTED)
 
+    enrolled: bool = Field(description="Whether what this participant sounds like is kept, by consent.")
     present: list[PresenceShape] = Field(description="When this participant was there, in order.")
 
 

@@ -208,6 +208,19 @@ class SqlStore:
         """Every voice that was heard, kept or made, by participant and number."""
         return await self._read(voices.voices, meeting)
 
+    async def keep_enrolment(
+        self, meeting: MeetingId, participant: ParticipantId, embedding: NDArray[np.float32]
+    ) -> None:
+        """What a participant sounds like, by consent, in place of what was kept; its voice in shared rooms is named."""
+        await self._write(voices.keep_enrolment, meeting, participant, embedding)
+
+    async def remove_enrolment(self, meeting: MeetingId, participant: ParticipantId) -> None:
+        await self._write(voices.remove_enrolment, meeting, participant)
+
+    async def enrolled(self, meeting: MeetingId) -> set[ParticipantId]:
+        """Whose enrolment is kept."""
+        return await self._read(voices.enrolled, meeting)
+
     async def rename_voice(self, meeting: MeetingId, participant: ParticipantId, voice: int, name: str | None) -> None:
         """None takes its name back."""
         await self._write(voices.rename_voice, meeting, participant, voice, name)

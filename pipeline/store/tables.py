@@ -215,6 +215,14 @@ voices = Table(
     Column("centroid", LargeBinary),
 )
 
+enrolments = Table(
+    "enrolments",
+    metadata,
+    _of_meeting(),
+    Column("participant", Text, primary_key=True),
+    Column("embedding", LargeBinary, nullable=False),
+)
+
 recordings = Table(
     "recordings",
     metadata,

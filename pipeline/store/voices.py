@@ -19,11 +19,12 @@ from pipeline.record.division import (
     place_of,
     settled_voice,
 )
+from pipeline.record.enrolment import recognised
 from pipeline.speakers import FIRST_MADE, NOBODY, KnownVoice, SegmentChange, checked_centroid
 from pipeline.store import tables
 from pipeline.store.database import put
-from pipeline.store.meetings import hold, meeting_named
-from pipeline.store.rows import change_of, folded, run_of, run_row, voice_of
+from pipeline.store.meetings import hold, meeting_named, participants
+from pipeline.store.rows import centroid_kept, centroid_of, change_of, folded, run_of, run_row, voice_of
 
 Voices = dict[tuple[ParticipantId, int], KnownVoice]
 
@@ -50,7 +51,7 @@ def keep_voice(
     centroid: NDArray[np.float32],
     fence: int | None = None,
 ) -> None:
-    kept = checked_centroid(centroid).astype("<f4").tobytes()
+    kept = centroid_kept(checked_centroid(centroid))
     hold(connection, meeting, fence)
     _put(connection, meeting, participant, voice, centroid=kept)
 
@@ -90,7 +91,43 @@ def voices(connection: Connection, meeting: MeetingId) -> list[KnownVoice]:
     return sorted(_voices(connection, meeting).values(), key=lambda known: (known.participant, known.voice))
 
 
+def keep_enrolment(
+    connection: Connection, meeting: MeetingId, participant: ParticipantId, embedding: NDArray[np.float32]
+) -> None:
+    kept = centroid_kept(checked_centroid(embedding))
+    hold(connection, meeting)
+    put(connection, tables.enrolments, {"meeting": meeting, "participant": participant, "embedding": kept})
+
+
+def remove_enrolment(connection: Connection, meeting: MeetingId, participant: ParticipantId) -> None:
+    hold(connection, meeting)
+    table = tables.enrolments
+    removed = table.delete().where(table.c.meeting == meeting, table.c.participant == participant)
+    if not connection.execute(removed).rowcount:
+        raise NotFound(f"participant {participant} has no enrolment in this meeting")
+
+
+def enrolled(connection: Connection, meeting: MeetingId) -> set[ParticipantId]:
+    table = tables.enrolments
+    found = connection.execute(select(table.c.participant).where(table.c.meeting == meeting))
+    return {ParticipantId(participant) for participant in found.scalars()}
+
+
 def _voices(connection: Connection, meeting: MeetingId) -> Voices:
+    """A voice that people gave no name has that of the participant whose enrolment it is known by."""
+    known = _kept_voices(connection, meeting)
+    table = tables.enrolments
+    kept = connection.execute(select(table).where(table.c.meeting == meeting))
+    embeddings = {ParticipantId(row.participant): centroid_of(row.embedding) for row in kept}
+    enrolments = {person: embedding for person, embedding in embeddings.items() if embedding is not None}
+    if not enrolments:
+        return known
+    names = {person.id: person.name for person in participants(connection, meeting)}
+    found = recognised(known.values(), enrolments)
+    return known | {place: replace(known[place], name=names.get(person)) for place, person in found.items()}
+
+
+def _kept_voices(connection: Connection, meeting: MeetingId) -> Voices:
     table, runs, tracks = tables.voices, tables.runs, tables.tracks
     kept = [voice_of(row) for row in connection.execute(select(table).where(table.c.meeting == meeting))]
     known = {(voice.participant, voice.voice): voice for voice in kept}

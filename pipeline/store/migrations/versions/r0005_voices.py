@@ -39,6 +39,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["meeting"], ["meetings.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("meeting", "participant", "voice"),
     )
+    op.create_table(
+        "enrolments",
+        sa.Column("meeting", sa.Text(), nullable=False),
+        sa.Column("participant", sa.Text(), nullable=False),
+        sa.Column("embedding", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["meeting"], ["meetings.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("meeting", "participant"),
+    )
     _corrections()
 
 
