@@ -17,6 +17,7 @@ from pipeline.domain import Meeting, MeetingId, Participant, ParticipantId, Paus
 from pipeline.errors import BusFailed, GreffierError, InvalidInput, NotFound
 from pipeline.export.event import Event, seconds
 from pipeline.ports import AudioKeeper, AudioSource, KeptMeetings, SpeechDetector
+from pipeline.running.telling import CAPTIONS
 from pipeline.running.voices import Voices
 
 _log = logging.getLogger("greffier.meeting")
@@ -128,7 +129,7 @@ class RemoteMeeting:
 
     def snapshot(self, after: int | None = None) -> Event:
         people = {name: (known.name, False) for name, known in self._known.items()} | self.feed.people
-        captions = [reading.event for reading in self.feed.history(after) if reading.event["type"] == "caption"]
+        captions = [reading.event for reading in self.feed.history(after) if reading.event["type"] in CAPTIONS]
         return self._event("snapshot") | {
             "sequence": self.feed.newest,
             "title": self.meeting.title,
@@ -207,7 +208,8 @@ class RemoteMeeting:
         return self._chosen.get(participant) or self._declared.get(participant, ())
 
     def _call(self, participant: ParticipantId, name: str) -> None:
-        self._known[participant] = Participant(participant, name)
+        known = self._known.get(participant) or Participant(participant, name)
+        self._known[participant] = replace(known, name=name)
         self._show_person(participant)
 
     def _show_person(self, participant: ParticipantId) -> None:
@@ -245,6 +247,9 @@ class RemoteMeeting:
             raise InvalidInput("a meeting needs at least one language")
         self._speak(languages, participant)
         await self._tell(do="languages", languages=list(languages), participant=participant)
+
+    async def voices_changed(self) -> None:
+        await self._tell(do="voices")
 
     async def tell(self, code: str) -> None:
         if not await self.tell_unowned(code):

@@ -45,6 +45,7 @@ async def past_of(
         store.presences(meeting.id),
         store.languages(meeting.id),
     )
+    voices, runs = await asyncio.gather(store.voices(meeting.id), store.runs(meeting.id))
     events = [reading.event for reading in history]
     shown, older = _unfinished([*opened, *_shown_in(events)], {final.utterance for final in finals})
     for caption in older:  # the store refused their finals: nothing is said in them any more
@@ -63,6 +64,8 @@ async def past_of(
         pauses=pauses,
         languages=languages,
         resumed=tuple(_resumed(known, finals, shown, unrecorded)),
+        voices=voices,
+        runs=runs,
         presences=[presence for presence in presences if presence.left is None],
         newest=max((cast(float, event["sent_at"]) for event in events), default=0.0),
         fence=fence,

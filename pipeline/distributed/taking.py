@@ -20,7 +20,7 @@ from pipeline.domain import MeetingId
 from pipeline.errors import NotFound, Superseded
 from pipeline.export.event import Event
 from pipeline.running import Equipment, RunningMeeting
-from pipeline.running.meeting import RESERVED
+from pipeline.running.upkeep import RESERVED
 
 
 @dataclass(frozen=True, slots=True)

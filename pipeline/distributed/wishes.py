@@ -45,6 +45,8 @@ class Wishes:
                 await running.set_glossary(tuple(terms))
             case {"do": "rename", "participant": participant, "name": name}:
                 await running.rename(ParticipantId(participant), name)
+            case {"do": "voices"}:
+                await running.voices_changed()
             case {"do": "notice", "code": code}:
                 await running.tell(code)
             case {"do": "end"}:
@@ -53,6 +55,7 @@ class Wishes:
     @staticmethod
     def missed(running: RunningMeeting, kept: Meeting, pauses: Sequence[Pause]) -> Iterator[dict[str, Any]]:
         """What was wished, as the store has it, and is not yet so."""
+        yield {"do": "voices"}
         paused = pauses[-1] if pauses and pauses[-1].end is None else None
         if kept.ended_at is not None:
             yield {"do": "end"}

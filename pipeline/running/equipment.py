@@ -14,7 +14,9 @@ from pipeline.ports import (
     MeetingAudioMemory,
     Recognizer,
     SpeechDetector,
+    VoiceModel,
 )
+from pipeline.streams import StreamingRecognizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,9 @@ class Equipment:
     ``new_captioner`` is given the meeting's languages (empty: those of the settings) and glossary;
     ``check_languages`` raises ``InvalidInput`` for one that the model does not know; ``new_feed`` is given its first
     number. ``new_keeper`` is asked for where a meeting keeps its sound; ``forget`` removes the files of a deleted one.
-    ``wall`` gives seconds since 1970, ``steady`` seconds that never go back.
+    ``voice_model`` hears who speaks on shared microphones, None where nothing does; ``rooms_by_themselves``: also on
+    those that nobody marked as shared. ``streams`` is asked for words before ``recognizer`` is. ``wall`` gives
+    seconds since 1970, ``steady`` seconds that never go back.
     """
 
     store: KeptMeetings
@@ -37,5 +41,8 @@ class Equipment:
     new_feed: Callable[[int], EventFeed]
     new_keeper: Callable[[MeetingId], AudioKeeper] | None = None
     forget: Callable[[MeetingId], Awaitable[None]] | None = None
+    voice_model: VoiceModel | None = None
+    rooms_by_themselves: bool = False
+    streams: StreamingRecognizer | None = None
     wall: Callable[[], float] = time.time
     steady: Callable[[], float] = time.monotonic

@@ -82,6 +82,9 @@ class LiveMeeting(Protocol):
         Raises ``InvalidInput`` for one that the model does not know, or for a meeting without any.
         """
 
+    async def voices_changed(self) -> None:
+        """What the store says of shared microphones, their voices and who said what, counts from now on."""
+
     async def tell(self, code: str) -> None:
         """Gives all readers a notice."""
 

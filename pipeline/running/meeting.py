@@ -8,30 +8,28 @@ from dataclasses import replace
 from enum import Enum
 from functools import partial
 
-from pipeline.domain import Caption, Gap, Meeting, Participant, ParticipantId, Pause, Track, TrackId
+from pipeline.domain import Caption, Meeting, Participant, ParticipantId, Pause, Track, TrackId
 from pipeline.errors import InvalidInput
-from pipeline.export.event import Event, seconds
+from pipeline.export.event import Event
 from pipeline.ports import AudioSource, EventFeed
+from pipeline.running import upkeep
 from pipeline.running.equipment import Equipment
 from pipeline.running.keeping import Keeping
-from pipeline.running.notices import Watch
 from pipeline.running.past import Past
 from pipeline.running.presence import Attendance
 from pipeline.running.restoring import restore
 from pipeline.running.telling import Telling
+from pipeline.running.upkeep import Upkeep
+from pipeline.running.voice_keeping import KeptRooms
 from pipeline.running.voices import Voices
 from pipeline.session import Session
 
 _log = logging.getLogger("greffier.meeting")
 
-_BEAT = 0.4
-"""Committed words are durable within a second: at most one beat and one write after they were shown."""
 _LAST_WORDS = 3.0
 _WRITING = 0.4
 """How much of ``_LAST_WORDS`` is left for keeping the finals of speech whose recognition did not come in time."""
 _HANDING = 0.8
-RESERVED = 10_000
-"""Numbers of events asked of the store at once."""
 
 
 class _State(Enum):
@@ -58,21 +56,24 @@ class RunningMeeting:
         people = {participant.id: participant for participant in past.participants}
         self._telling = Telling(meeting, self.feed, self.now, people)
         self._pause = past.pauses[-1] if past.pauses and past.pauses[-1].end is None else None
-        self._reserved_until = past.first + RESERVED + len(past.finals)
         self._occupied_at = equipment.steady()
         self._bus = equipment.new_bus()
         self._memory = equipment.new_memory()
         self._keeper = equipment.new_keeper(meeting.id) if equipment.new_keeper and meeting.keep_audio else None
         self._voices = Voices(self._bus, equipment.new_detector, self._keeper, hears=self._pause is None)
         self._shelf = equipment.store.for_meeting(meeting.id, past.fence)
-        self._keeping = Keeping(self._shelf, self._telling.kept_late, self._lost)
+        self._keeping = Keeping(self._shelf, self._telling.kept_late)
         self._attendance = Attendance(meeting.id, equipment.store, self._telling, self._keeping, dict(past.languages))
-        self._needed: Mapping[TrackId, float] = {}
-        self._told_not_kept = False
-        self._watch = Watch()
+        reserved = past.first + upkeep.RESERVED + len(past.finals)
+        self._upkeep = Upkeep(self.now, self._shelf, self._keeping, self._telling, self._voices, reserved)
+        self._keeping.lost = self._upkeep.lost
+        kept = self._kept_rooms = KeptRooms(meeting.id, equipment.store, self._shelf, self._telling, self._keeping)
+        self._rooms = kept.open(equipment, past)
         self._core = equipment.new_captioner(meeting.languages, meeting.glossary)
-        self.session = Session(self._core, equipment.recognizer, self._bus, self._memory, self, self._keeping, self.now)
-        restore(past, self.session, self._keeping, self._attendance, self._telling, paused=self.paused)
+        bus = self._rooms.overhear(self._bus)
+        core, streams = self._core, equipment.streams
+        self.session = Session(core, equipment.recognizer, bus, self._memory, self, self._keeping, self.now, streams)
+        restore(past, self.session, self._keeping, self._attendance, self._telling, kept, paused=self.paused)
         self._running = asyncio.create_task(self._run())
 
     # --- what it is -------------------------------------------------------------------------------------------
@@ -119,7 +120,7 @@ class RunningMeeting:
 
         All before it is kept, as final with its record text or as committed words. Infinity for a track that has ended.
         """
-        return self._needed
+        return self._upkeep.needed
 
     @property
     def tracks(self) -> int:
@@ -197,6 +198,7 @@ class RunningMeeting:
         for participant, languages in present.values():
             await self._attendance.admit(participant, languages)
         self._attendance.are_there(present.keys())
+        self._rooms.consider()
 
     async def rename(self, participant: ParticipantId, name: str) -> None:
         """The name in the store and in events from now on. Raises ``NotFound``."""
@@ -245,6 +247,10 @@ class RunningMeeting:
         else:
             raise InvalidInput("a meeting needs at least one language")
         self._core.set_languages(languages, participant)
+
+    async def voices_changed(self) -> None:
+        """What the store says of shared microphones, their voices and who said what, counts from now on."""
+        await self._kept_rooms.read()
 
     async def tell(self, code: str) -> None:
         """Gives all readers a notice."""
@@ -307,6 +313,8 @@ class RunningMeeting:
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(deadline - _WRITING):
                     await self.session.captioned.wait()
+                    await self._rooms.settle()
+            self._rooms.finish()
             self._keeping.finish()
             self._attendance.close()
             if state is _State.ENDED:
@@ -338,44 +346,19 @@ class RunningMeeting:
         """The session and its two pumps; then what the store refused is tried until it is kept."""
         try:
             async with asyncio.TaskGroup() as group:
-                pumps = [group.create_task(self._beat()), group.create_task(self._keep())]
+                beside = (self._upkeep.beat(self.session), self._upkeep.keep(self.session), self._rooms.run())
+                pumps = [group.create_task(each) for each in beside]
                 await self.session.run()
+                await self._rooms.settle(_LAST_WORDS)
                 for pump in pumps:
                     pump.cancel()
-            while self._keeping.waiting:  # a disk may stay full for a night: only the end of the process gives up
-                await asyncio.sleep(_BEAT)
-                await self._keeping.flush()
+            await self._upkeep.keep_the_rest()
         except ExceptionGroup as failures:
             _log.exception("meeting.failed", extra={"meeting": self.meeting.id, "errors": len(failures.exceptions)})
         finally:
             self._memory.close()
             if self._keeper is not None:
                 await self._keeper.close()
-
-    async def _beat(self) -> None:
-        while True:
-            await asyncio.sleep(_BEAT)
-            now = self.now()
-            await self._voices.look(now)
-            for code in self._watch.look(now, self._core.behind(now), self.session.failing):
-                self._telling.notice(code)
-
-    async def _keep(self) -> None:
-        while True:
-            await asyncio.sleep(_BEAT)
-            settled = await self.session.settled()
-            if await self._keeping.flush():
-                self._needed = {track: _further(self._needed.get(track, 0.0), at) for track, at in settled.items()}
-            if self._keeping.failing is not self._told_not_kept:
-                self._told_not_kept = self._keeping.failing
-                self._telling.notice("not_kept" if self._told_not_kept else "kept")
-            if self._reserved_until - self.feed.newest < RESERVED // 2:
-                await self._keeping.do(self._reserve)
-
-    async def _reserve(self) -> None:
-        """More numbers, in one row with those reserved before: only this process takes them."""
-        first = await self._shelf.reserve_sequence(RESERVED)
-        self._reserved_until = first + RESERVED
 
     # --- what is told -----------------------------------------------------------------------------------------
 
@@ -388,13 +371,4 @@ class RunningMeeting:
         elif not self._keeping.kept(caption.utterance):
             caption = replace(caption, final=False)
         self._telling.caption(caption)
-
-    def _lost(self, gap: Gap) -> None:
-        if self._watch.tells_loss(gap.track, self.now()):
-            named = self._telling.named(gap.participant.id)
-            self._telling.notice("sound_lost", **named, at=seconds(gap.start), end=seconds(gap.end))
-
-
-def _further(before: float, now: float) -> float:
-    """What was needed no longer is gone; but a track that had ended may have begun anew."""
-    return now if before == float("inf") else max(before, now)
+        self._rooms.see(caption)

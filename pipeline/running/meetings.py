@@ -10,8 +10,9 @@ from pipeline.domain import Meeting, MeetingId
 from pipeline.errors import InvalidInput
 from pipeline.ports import KeptMeetings
 from pipeline.running.equipment import Equipment
-from pipeline.running.meeting import RESERVED, RunningMeeting
+from pipeline.running.meeting import RunningMeeting
 from pipeline.running.past import Past
+from pipeline.running.upkeep import RESERVED
 
 _log = logging.getLogger("greffier.meetings")
 
@@ -127,6 +128,8 @@ class RunningMeetings:
             participants=await store.participants(meeting),
             pauses=await store.pauses(meeting),
             languages=await store.languages(meeting),
+            voices=await store.voices(meeting),
+            runs=await store.runs(meeting),
             cut=meeting in self._cut,
         )
         if self._closed:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.domain import Caption, Meeting, Participant, ParticipantId, Pause, Presence, Track
+from pipeline.domain import Caption, Meeting, Participant, ParticipantId, Pause, Presence, Track, VoiceRun
+from pipeline.speakers import KnownVoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class Resumed:
 class Past:
     """``first`` is the first number of its feed; ``cut`` says that the session before was not ended in order.
 
-    ``presences`` are those that last. ``newest`` is a meeting time that this session must not fall behind. With a
+    ``voices`` share microphones, ``runs`` are the words they said, by utterance and in order. ``presences`` are those
+    that last. ``newest`` is a meeting time that this session must not fall behind. With a
     ``fence``, the meeting was claimed: whatever this session writes is refused once another has claimed it.
     """
 
@@ -36,6 +38,8 @@ class Past:
     cut: bool = False
     resumed: Sequence[Resumed] = ()
     presences: Sequence[Presence] = ()
+    voices: Sequence[KnownVoice] = ()
+    runs: Sequence[VoiceRun] = ()
     newest: float = 0.0
     fence: int | None = None
 

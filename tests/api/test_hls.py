@@ -19,7 +19,7 @@ from api.tokens import Can, Signer, Token
 from pipeline import session as shell
 from pipeline.domain import MeetingId
 from pipeline.export.live_cues import LiveCues
-from pipeline.running import meeting as running_meeting
+from pipeline.running import upkeep
 from tests.pipeline.running.stage import ANNE, BILAL, MEETING, Clock, Stage, eventually, finals, kept, until
 
 HOLD_BACK = 5.0
@@ -29,7 +29,7 @@ HEADER = "WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:0,LOCAL:00:00:00.000\n\n"
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running_meeting, "_BEAT", 0.01)
+    monkeypatch.setattr(upkeep, "_BEAT", 0.01)
     monkeypatch.setattr(shell, "_TICK", 0.01)
 
 

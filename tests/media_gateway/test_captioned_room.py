@@ -12,6 +12,7 @@ from pipeline import session as shell
 from pipeline.domain import MeetingId, Participant, ParticipantId
 from pipeline.running import meeting as one
 from pipeline.running import meetings as module
+from pipeline.running import upkeep
 from tests.media_gateway.rooms import Gathering, finals, gathering
 from tests.media_gateway.sfu_script import ScriptedMicrophone
 from tests.pipeline.running.stage import events, until
@@ -19,7 +20,7 @@ from tests.pipeline.running.stage import events, until
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(one, "_BEAT", 0.01)
+    monkeypatch.setattr(upkeep, "_BEAT", 0.01)
     monkeypatch.setattr(module, "_LOOK_EVERY", 0.01)
     monkeypatch.setattr(shell, "_TICK", 0.01)
     monkeypatch.setattr(captioned_room, "_PAUSES", (0.01, 0.01, 0.05))

@@ -21,8 +21,7 @@ from pipeline.domain import (
     Word,
 )
 from pipeline.export.event import word_of
-from pipeline.running import RunningMeeting
-from pipeline.running import meeting as module
+from pipeline.running import RunningMeeting, upkeep
 from pipeline.running.past import Past, Resumed
 from tests.pipeline.running.stage import ANNE, MEETING, Stage, TellingFeed
 from tests.recordings import beep
@@ -48,12 +47,14 @@ class Gateway:
             "finals": await store.finals(MEETING),
             "participants": await store.participants(MEETING),
             "pauses": await store.pauses(MEETING),
+            "voices": await store.voices(MEETING),
+            "runs": await store.runs(MEETING),
             "presences": [each for each in await store.presences(MEETING) if each.left is None],
             "newest": clock.at,
             "fence": fence,
         }
         known["resumed"] = [await self.resumed(needed)] if fence > 1 else []
-        first = await store.for_meeting(MEETING, fence).reserve_sequence(module.RESERVED)
+        first = await store.for_meeting(MEETING, fence).reserve_sequence(upkeep.RESERVED)
         self.bus = MemoryAudioBus()
         equipment = replace(self.stage.equipment(), new_bus=lambda: self.bus, new_feed=lambda first: self.feed)
         owner = RunningMeeting(equipment, await store.meeting(MEETING), Past(first, **(known | past)))

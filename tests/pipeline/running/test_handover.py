@@ -16,8 +16,7 @@ from pipeline.domain import (
     TrackClosed,
 )
 from pipeline.errors import Superseded
-from pipeline.running import RunningMeeting
-from pipeline.running import meeting as module
+from pipeline.running import RunningMeeting, upkeep
 from tests.pipeline.running.owners import TRACK, Gateway
 from tests.pipeline.running.stage import (
     ANNE,
@@ -37,7 +36,7 @@ from tests.pipeline.running.stage import (
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_BEAT", 0.01)
+    monkeypatch.setattr(upkeep, "_BEAT", 0.01)
     monkeypatch.setattr(shell, "_TICK", 0.01)
 
 

@@ -24,6 +24,7 @@ from pipeline.domain import (
 )
 from pipeline.errors import InvalidInput, NotFound
 from pipeline.running import meeting as module
+from pipeline.running import upkeep
 from pipeline.running.meeting import RunningMeeting
 from tests.pipeline.running.stage import (
     ANNE,
@@ -43,7 +44,7 @@ from tests.recordings import beep
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_BEAT", 0.01)
+    monkeypatch.setattr(upkeep, "_BEAT", 0.01)
     monkeypatch.setattr(shell, "_PAUSE_AFTER_FAILURE", 0.002)
     monkeypatch.setattr(shell, "_TICK", 0.01)
 
@@ -412,7 +413,7 @@ async def test_an_end_on_a_disk_that_stays_full_for_a_night_is_kept_in_the_morni
     meeting = await stage.open()
     stage.store.full = True
     await meeting.end()
-    monkeypatch.setattr(module, "_BEAT", 0.0)
+    monkeypatch.setattr(upkeep, "_BEAT", 0.0)
     await until(lambda: stage.store.refused > 1_000, 30.0)
     assert not meeting.finished
     stage.store.full = False
@@ -541,7 +542,7 @@ async def test_meeting_time_is_that_of_the_steady_clock_since_the_meeting_was_cr
 
 
 async def test_more_numbers_are_reserved_before_they_run_out(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RESERVED", 20)
+    monkeypatch.setattr(upkeep, "RESERVED", 20)
     meeting = await stage.open()
     for _ in range(3):
         for _ in range(15):

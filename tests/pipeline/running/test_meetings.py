@@ -15,6 +15,7 @@ from pipeline.domain import AudioLost, MeetingId, Pause
 from pipeline.errors import InvalidInput, NotFound, StorageFailed, StorageFull
 from pipeline.running import meeting as one
 from pipeline.running import meetings as module
+from pipeline.running import upkeep
 from tests.pipeline.running.stage import (
     ANNE,
     BILAL,
@@ -31,7 +32,7 @@ from tests.pipeline.running.stage import (
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(one, "_BEAT", 0.01)
+    monkeypatch.setattr(upkeep, "_BEAT", 0.01)
     monkeypatch.setattr(module, "_LOOK_EVERY", 0.01)
     monkeypatch.setattr(shell, "_TICK", 0.01)
 

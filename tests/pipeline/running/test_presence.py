@@ -8,8 +8,8 @@ import pytest
 from pipeline import session as shell
 from pipeline.domain import Participant, Presence
 from pipeline.errors import InvalidInput, StorageFull
-from pipeline.running import meeting as module
 from pipeline.running import meetings as meetings_module
+from pipeline.running import upkeep
 from pipeline.running.meeting import RunningMeeting
 from tests.pipeline.running.stage import (
     ANNE,
@@ -26,7 +26,7 @@ from tests.pipeline.running.stage import (
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_BEAT", 0.01)
+    monkeypatch.setattr(upkeep, "_BEAT", 0.01)
     monkeypatch.setattr(shell, "_TICK", 0.01)
     monkeypatch.setattr(meetings_module, "_LOOK_EVERY", 0.01)
 
