@@ -146,7 +146,7 @@ class Settling:
             frozenset(caption.utterance for heard, _, _ in settled for caption in heard.captions),
             tuple(run for _, found_runs, _ in settled for run in found_runs),
             tuple(voice for _, _, found_voices in settled for voice in found_voices),
-            tuple(self._records(meeting, finals, sounds)),
+            self._records(meeting, finals, sounds),
         )
 
     def _opened(self, meeting: Meeting, tracks: set[TrackId]) -> dict[TrackId, RecordedSound]:
@@ -185,17 +185,24 @@ class Settling:
 
     def _records(
         self, meeting: Meeting, finals: Sequence[Caption], sounds: Mapping[TrackId, RecordedSound]
-    ) -> Iterator[RecordText]:
-        """Better texts of what nobody changed. Raises ``RecognitionFailed`` where nothing of a track could be heard."""
+    ) -> tuple[RecordText, ...]:
+        """Better texts of what nobody changed. Raises ``RecognitionFailed`` where nothing could be heard at all."""
         touched = self.work.wait(self.store.touched(meeting.id))
+        records: list[RecordText] = []
+        failures: list[RecognitionFailed] = []
         for track, sound in sounds.items():
-            memory = self.new_memory()
+            of_track, memory = [final for final in finals if final.track == track], self.new_memory()
             try:
-                yield from self._records_of(
-                    meeting, [final for final in finals if final.track == track], touched, _Played(track, sound, memory)
-                )
+                records.extend(self._records_of(meeting, of_track, touched, _Played(track, sound, memory)))
+            except RecognitionFailed as failure:
+                failures.append(failure)
+            except UnreadableMedia as error:
+                _log.warning("settling.unreadable", extra={"meeting": meeting.id, "track": track, "error": str(error)})
             finally:
                 memory.close()
+        if failures and not records:
+            raise failures[0]
+        return tuple(records)
 
     def _records_of(
         self, meeting: Meeting, finals: Sequence[Caption], touched: frozenset[UtteranceId], played: "_Played"

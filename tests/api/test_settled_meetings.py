@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from api.settings import read_settings
+from api.settings import Settle, read_settings
 from api.wiring import Recognition
+from media_gateway.files import FileTap
 from pipeline.domain import (
     SAMPLE_RATE,
     Caption,
@@ -27,10 +28,12 @@ from pipeline.domain import (
 )
 from pipeline.offline import Piece, sentences
 from pipeline.record.texts import text_of, words_of
+from pipeline.running import RunningMeeting
 from pipeline.store.audio import TrackAudio, audio_key
 from pipeline.store.objects import FolderObjects
 from pipeline.store.sql import SqlStore
-from tests.recordings import frames_of
+from tests.api.serving import serving as scripted_serving
+from tests.recordings import frames_of, recorded
 from tests.serving import Process, Served, serving
 from tests.two_voices import reference, two_voices
 
@@ -97,6 +100,24 @@ async def test_two_voices_of_a_shared_microphone_get_their_words_after_the_meeti
     assert names == {"Salle Descartes (voix 1)", "Salle Descartes (voix 2)"}
     best = max(right[a] + right[b] for a in right for b in right if a[0] != b[0] and a[1] != b[1])
     assert best / sum(right.values()) > 0.95, right
+
+
+async def test_a_meeting_whose_sound_is_kept_is_settled_by_its_server_once_its_session_is_done(tmp_path: Path) -> None:
+    said = tuple(Word(f" {number}", 0.5 + number * 0.5, 0.9 + number * 0.5) for number in range(30))
+    async with scripted_serving(tmp_path, {TrackId("leo.1"): said}, settle=Settle.AUTO) as served:
+        meeting = await served.meeting(keep_audio=True)
+        running = await served.house.meetings.of(meeting)
+        assert isinstance(running, RunningMeeting)
+        track = await running.join(Participant(ParticipantId("leo"), "Léo"), ("fr",))
+        await running.publish(FileTap(recorded("fr_fleurs_ski.wav"), track, running, start=running.now()), track)
+        await served.http.post(f"/api/v1/meetings/{meeting}/end")
+        async with asyncio.timeout(30.0):
+            while (how := (await served.house.store.meeting(meeting)).settled) is None:
+                assert running.finished or served.house.meetings.at_work(meeting)  # type: ignore[attr-defined] # embedded
+                await asyncio.sleep(0.05)
+        assert how is Settled.SOUND
+        (segment,) = (await served.house.store.transcript(meeting)).segments
+        assert segment.record
 
 
 @pytest.mark.timeout(120)

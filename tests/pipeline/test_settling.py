@@ -308,6 +308,24 @@ async def test_tracks_of_one_participant_are_one_sound_and_what_cannot_be_heard_
     assert texts(transcript) == ["UN DEUX", "TROIS QUATRE", "CINQ SIX SEPT HUIT", "dix onze"]
 
 
+@dataclass(frozen=True, slots=True)
+class Broken(Kept):
+    def pieces(self, seconds: float) -> Iterator[Samples]:
+        raise UnreadableMedia("damaged")
+
+
+async def test_sound_that_turns_out_to_be_damaged_costs_other_tracks_nothing(tmp_path: Path) -> None:
+    sounds: dict[TrackId, Kept | Exception] = {TRACK: Kept(), TrackId("room.2"): Broken()}
+    async with desk(tmp_path, sounds=sounds) as one:
+        await one.held()
+        second = await one.store.next_track(MEETING, ROOM.id)
+        later = Caption(second, UtteranceId("v0"), 1, True, "fr", words("dix onze", 15.0))
+        await one.store.for_meeting(MEETING).keep_final(later)
+        await one.start()
+        assert await one.settled() is Settled.SOUND
+        assert texts(await one.store.transcript(MEETING)) == [*HEARD, "dix onze"]
+
+
 # --- what people did stays -------------------------------------------------------------------------------------
 
 
