@@ -86,8 +86,8 @@ def rows_of(
                 rows.append(Row(label, look, (who, 0), owner.name, excerpts=excerpts_of(meeting, said)))
     by_voice = {(each.owner, each.voice): each.speaking for each in speakers}
     for each in speakers:
-        if each.merged_into is not None:
-            other = by_voice[each.owner, each.merged_into]
+        other = None if each.merged_into is None else by_voice.get((each.owner, each.merged_into))
+        if other is not None:  # else neither says anything
             merged_into = names.get(other.id, other.name)
             rows.append(Row(each.speaking.name, 0, (each.owner, each.voice), each.name or "", (), merged_into))
     return rows

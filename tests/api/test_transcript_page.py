@@ -3,9 +3,11 @@
 import pytest
 
 from api.page_words import Words
-from api.transcript_page import clock, entries_of, initials, iso
+from api.speakers import voices_in
+from api.transcript_page import choices_of, clock, entries_of, initials, iso, rows_of, voices_of
 from pipeline.domain import (
     Gap,
+    Meeting,
     MeetingId,
     Participant,
     ParticipantId,
@@ -17,7 +19,9 @@ from pipeline.domain import (
     Word,
 )
 from pipeline.export.names import speaker_names
+from pipeline.record.attribution import at_microphone_of
 from pipeline.record.turns import turns
+from pipeline.speakers import KnownVoice
 
 ANNE = Participant(ParticipantId("a"), "Anne <b>")
 BOB = Participant(ParticipantId("b"), "Bob")
@@ -50,6 +54,40 @@ def test_turns_gaps_and_pauses_stand_in_the_order_in_which_they_began() -> None:
         "Captions paused until 1:05",
         "Captions paused",
     ]
+
+
+ROOM = Participant(ParticipantId("r"), "Room", shared_room=True)
+VOICES = [KnownVoice(ROOM.id, 1, "Zoé"), KnownVoice(ROOM.id, 2), KnownVoice(ROOM.id, 3, merged_into=2)]
+
+
+def test_whoever_spoke_has_a_row_and_so_has_a_voice_that_turned_out_to_be_another() -> None:
+    meeting = Meeting(MeetingId("m"), "", 0.0)
+    zoe, second = at_microphone_of(ROOM, 1, "Zoé"), at_microphone_of(ROOM, 2)
+    said = (segment(ANNE, 0.0, " Oui."), segment(zoe, 1.0, " Non."), segment(second, 2.0, " Si."))
+    transcript = Transcript(meeting.id, said, participants=(ROOM, ANNE, zoe, second))
+    names = speaker_names(transcript)
+    speakers = voices_in(meeting, transcript, [ROOM, ANNE], VOICES)
+    rows = rows_of(meeting, transcript, [ROOM, ANNE], speakers, names)
+    assert [(row.speaker, row.voice, row.name, row.others, row.merged_into) for row in rows] == [
+        ("Anne <b>", ("a", 0), "Anne <b>", (), None),
+        ("Zoé", ("r", 1), "Zoé", ((2, "Room (voix 2)"),), None),
+        ("Room (voix 2)", ("r", 2), "", ((1, "Zoé"),), None),
+        ("Room (voix 3)", ("r", 3), "", (), "Room (voix 2)"),
+    ]
+    assert [[excerpt.text for excerpt in row.excerpts] for row in rows] == [["Oui."], ["Non."], ["Si."], []]
+    silent = [*VOICES, KnownVoice(ROOM.id, 4), KnownVoice(ROOM.id, 5, merged_into=4)]
+    assert len(rows_of(meeting, transcript, [ROOM], voices_in(meeting, transcript, [ROOM], silent), names)) == 3
+    entries = entries_of(transcript, turns(transcript), names, Words("en"), voices_of(speakers))
+    assert [entry.voice for entry in entries] == [("a", 0), ("r", 1), ("r", 2)]
+
+
+def test_words_may_be_given_to_voices_of_a_shared_microphone_alone() -> None:
+    meeting = Meeting(MeetingId("m"), "", 0.0)
+    transcript = Transcript(meeting.id, (segment(ANNE, 0.0, " Oui."),))
+    names = speaker_names(transcript)
+    speakers = voices_in(meeting, transcript, [ROOM, ANNE], VOICES)
+    assert choices_of([ROOM, ANNE], speakers, names) == {"r": {"name": "Room", "voices": [(1, "Zoé")]}}
+    assert choices_of([ANNE], [], names) == {}
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 """Voices at one microphone are listed with what they said, named, merged and parted; segments move between them."""
 
+import asyncio
+import json
 from typing import Any
 
 import pytest
+import websockets
 
 from pipeline.domain import MeetingId, Participant, ParticipantId, UtteranceId, VoiceRun
 from tests.api.serving import Serving
@@ -149,3 +152,22 @@ async def test_a_shared_room_is_marked_at_join_and_by_change(served: Serving) ->
     assert (await served.http.patch(f"{address}/salle", json={"name": "Salle 2"})).json()["shared_room"] is True
     assert (await served.http.patch(f"{address}/salle", json={"shared_room": False})).json()["shared_room"] is False
     assert await served.house.store.participants(meeting) == [Participant(ParticipantId("salle"), "Salle 2")]
+
+
+async def test_readers_of_a_live_meeting_see_names_merges_and_moves(
+    served: Serving, meeting: MeetingId
+) -> None:
+    segment = f"/api/v1/meetings/{meeting}/segments/anne.1%231/3/voice"
+    changes = (
+        ("PATCH", f"{voices_at(meeting)}/2", {"name": "Claire"}, ["Anne (voix 1)", "Claire", "Anne (voix 1)"]),
+        ("PATCH", f"{voices_at(meeting)}/1", {"merged_into": 2}, ["Claire", "Claire", "Claire"]),
+        ("PUT", segment, {"voice": None}, ["Claire", "Anne (voix 101)", "Claire"]),
+    )
+    address = f"{served.sockets}/api/v1/meetings/{meeting}/captions.ws?token={served.token(meeting)}"
+    async with websockets.connect(address) as reader:
+        for method, path, body, speakers in changes:
+            assert (await served.http.request(method, path, json=body)).is_success
+            async with asyncio.timeout(30):
+                while (told := json.loads(await reader.recv()))["type"] != "voices":
+                    pass
+            assert [run["speaker"] for run in told["runs"]] == speakers

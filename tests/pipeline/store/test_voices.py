@@ -164,12 +164,41 @@ async def test_a_shared_room_is_marked_until_somebody_takes_the_mark_away(store:
 async def test_a_deleted_meeting_takes_its_voices_runs_and_changes_with_it(store: SqlStore, database_url: str) -> None:
     await store.for_meeting(BUDGET.id).keep_voice(ROOM.id, 1, np.ones(4, np.float32))
     await store.correct(BUDGET.id, SegmentId("u/4"), "Ouïe")
+    await store.keep_enrolment(BUDGET.id, ROOM.id, np.ones(4, np.float32))
     await store.delete_meeting(BUDGET.id)
     engine = open_database(database_url)
     with engine.connect() as connection:
-        for table in ("runs", "voices", "corrections"):
+        for table in ("runs", "voices", "corrections", "enrolments"):
             assert connection.execute(text(f"SELECT count(*) FROM {table}")).scalar() == 0, table
     engine.dispose()
+
+
+async def test_an_enrolled_voice_has_the_name_of_its_participant_until_it_is_removed(store: SqlStore) -> None:
+    zoe = Participant(ParticipantId("zoe"), "Zoé")
+    await store.add_participant(BUDGET.id, zoe)
+    await store.for_meeting(BUDGET.id).keep_voice(ROOM.id, 2, np.array([1, 0, 0], np.float32))
+    for embedding in ([0, 0, 1], [1, 0.1, 0]):
+        await store.keep_enrolment(BUDGET.id, zoe.id, np.array(embedding, np.float32))
+    assert await store.enrolled(BUDGET.id) == {zoe.id}
+    assert [name for _, name, _ in await spoken(store)] == ["(voix 1)", "Zoé", "(voix 1)"]
+    await store.rename_participant(BUDGET.id, zoe.id, "Zoé M.")
+    assert [known.name for known in await store.voices(BUDGET.id)] == [None, "Zoé M."]
+    await store.remove_enrolment(BUDGET.id, zoe.id)
+    assert await spoken(store) == AS_HEARD
+    with pytest.raises(NotFound):
+        await store.remove_enrolment(BUDGET.id, zoe.id)
+    with pytest.raises(InvalidInput, match="finite"):
+        await store.keep_enrolment(BUDGET.id, zoe.id, np.array([np.nan], np.float32))
+
+
+async def test_a_damaged_enrolment_names_nobody(store: SqlStore, database_url: str) -> None:
+    await store.for_meeting(BUDGET.id).keep_voice(ROOM.id, 2, np.ones(4, np.float32))
+    await store.keep_enrolment(BUDGET.id, ROOM.id, np.ones(4, np.float32))
+    engine = open_database(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE enrolments SET embedding = :damage"), {"damage": bytes(16)})
+    engine.dispose()
+    assert await spoken(store) == AS_HEARD
 
 
 @pytest.mark.parametrize("damage", [b"\x00\x00\x80", b"\x00\x00\xc0\x7f", b""])
