@@ -154,9 +154,7 @@ async def test_a_shared_room_is_marked_at_join_and_by_change(served: Serving) ->
     assert await served.house.store.participants(meeting) == [Participant(ParticipantId("salle"), "Salle 2")]
 
 
-async def test_readers_of_a_live_meeting_see_names_merges_and_moves(
-    served: Serving, meeting: MeetingId
-) -> None:
+async def test_readers_of_a_live_meeting_see_names_merges_and_moves(served: Serving, meeting: MeetingId) -> None:
     segment = f"/api/v1/meetings/{meeting}/segments/anne.1%231/3/voice"
     changes = (
         ("PATCH", f"{voices_at(meeting)}/2", {"name": "Claire"}, ["Anne (voix 1)", "Claire", "Anne (voix 1)"]),
