@@ -10,7 +10,8 @@ The rules, for running and ended meetings alike:
   long as before, whole.
 
 So the place of a phrase follows from its words: whoever makes the segments again from the finals of the store, in this
-process or the next, gets the same ones, except where phrases took longer than ``COMMIT_S`` or somebody was renamed.
+process or the next, gets the same ones, except where phrases took longer than ``COMMIT_S``, somebody was renamed, or
+it was found out later which voice of a shared microphone said a phrase.
 
 Playlists are of type EVENT, so that who joins late can go back to the beginning. Should a meeting stay open for more
 than ``MOST_SEGMENTS``, they list the last of them.

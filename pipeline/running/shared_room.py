@@ -101,6 +101,7 @@ class SharedRoom:
     sound: RecentSound = field(default_factory=lambda: RecentSound(CHECKED))
     labels: VoiceLabels = field(default_factory=VoiceLabels)
     _speaking: bool = False
+    _in_midst: bool = False  # somebody spoke already when it was listened to, and nothing of that is kept
     _spoken: float = 0.0  # seconds of speech since the last check
     _checked: int = 0  # how many checks found nobody else
     _talk: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))  # seconds of each voice
@@ -117,7 +118,7 @@ class SharedRoom:
                 if self.voices is not None:
                     self.voices.speech_started(at)
             case SpeechEnded(at=at) | TrackClosed(at=at):
-                self.closed, self._speaking = isinstance(event, TrackClosed), False
+                self.closed, self._speaking, self._in_midst = isinstance(event, TrackClosed), False, False
                 if self.voices is not None:
                     self.voices.speech_ended(at)
 
@@ -132,6 +133,7 @@ class SharedRoom:
         self._talk.clear()
         self._certain = self.marked or len(known) > 1
         stretch = self.sound.stretch()
+        self._in_midst = self._speaking and stretch is None
         if self._speaking and stretch is not None:
             self.voices.speech_started(stretch[0])
             self.voices.audio_until(stretch[1])
@@ -175,6 +177,9 @@ class SharedRoom:
 
     def _hear(self, frame: AudioFrame) -> None:
         if self.voices is not None:
+            if self._in_midst:
+                self._in_midst = False
+                self.voices.speech_started(frame.start)
             self.sound.append(frame)
             self.sound.forget(self.voices.needed_from)
             self.voices.audio_until(frame.end)

@@ -12,7 +12,7 @@ import pytest
 import websockets
 
 import api.captions
-from pipeline.domain import MeetingId
+from pipeline.domain import MeetingId, ParticipantId, UtteranceId, VoiceRun
 from tests.api.serving import Serving
 from tests.api.speech import caption, say
 
@@ -21,6 +21,14 @@ Event = dict[str, Any]
 
 def address(served: Serving, meeting: MeetingId, more: str = "") -> str:
     return f"{served.sockets}/api/v1/meetings/{meeting}/captions.ws?token={served.token(meeting)}{more}"
+
+
+async def label(served: Serving, meeting: MeetingId, first: int, count: int, voice: int, utterance: str) -> None:
+    """As a session labels words, and tells it."""
+    running = await served.house.meetings.of(meeting)
+    store = served.house.store
+    await store.for_meeting(meeting).keep_runs([VoiceRun(UtteranceId(utterance), first, count, voice)])
+    await running.voices_changed()
 
 
 async def received(reader: websockets.ClientConnection) -> Event:
@@ -93,6 +101,27 @@ class TestSocket:
             assert snapshot["events"][0]["speaker"] == "Anne"
             with pytest.raises(websockets.ConnectionClosedOK):
                 await reader.recv()
+
+    async def test_which_voices_said_a_caption_is_told_with_it_live_to_latecomers_and_after_the_end(
+        self, served: Serving
+    ) -> None:
+        meeting = await served.meeting()
+        async with websockets.connect(address(served, meeting)) as reader:
+            await received(reader)
+            await say(served, meeting, caption("one two three"))
+            await label(served, meeting, 0, 2, 1, "anne.1#1")
+            assert (await received(reader))["type"] == "caption"
+            told = await received(reader)
+        assert told.items() >= {"type": "voices", "utterance": "anne.1#1", "participant": "anne"}.items()
+        assert told["runs"] == [{"first": 0, "count": 2, "voice": 1, "speaker": "Anne (voix 1)"}]
+        await served.house.store.rename_voice(meeting, ParticipantId("anne"), 1, "Bob")
+        await (await served.house.meetings.of(meeting)).voices_changed()
+        for _ in range(2):  # while it runs, and after
+            async with websockets.connect(address(served, meeting)) as reader:
+                _, again = (await received(reader))["events"]
+            assert (again["type"], again["utterance"]) == ("voices", "anne.1#1")
+            assert again["runs"] == [{"first": 0, "count": 2, "voice": 1, "speaker": "Bob"}]
+            await served.http.post(f"/api/v1/meetings/{meeting}/end")
 
     async def test_a_meeting_that_is_not_there_is_not_found(self, served: Serving) -> None:
         with pytest.raises(websockets.InvalidStatus) as refused:
@@ -203,6 +232,9 @@ class TestServerSentEvents:
             number, event = await anext(events)
             assert texts([event]) == [" after"]
             assert number == str(event["sequence"])
+            await label(served, meeting, 0, 1, 2, "anne.1#2")
+            _, event = await anext(events)
+            assert (event["type"], event["runs"][0]["speaker"]) == ("voices", "Anne (voix 2)")
             await served.http.post(f"/api/v1/meetings/{meeting}/end")
             assert [event["type"] async for _, event in events] == ["meeting"]
 

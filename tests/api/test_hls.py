@@ -17,7 +17,7 @@ from api.playback import Playbacks
 from api.problems import install_problems
 from api.tokens import Can, Signer, Token
 from pipeline import session as shell
-from pipeline.domain import MeetingId
+from pipeline.domain import MeetingId, UtteranceId, VoiceRun
 from pipeline.export.live_cues import LiveCues
 from pipeline.running import upkeep
 from tests.pipeline.running.stage import ANNE, BILAL, MEETING, Clock, Stage, eventually, finals, kept, until
@@ -158,6 +158,22 @@ async def test_what_is_said_is_in_the_segments_while_the_meeting_runs_and_after_
         for kind in ("subtitles", "audio"):
             assert (await player.playlist(kind)).endswith("#EXT-X-ENDLIST\n")
         assert len(addresses(await player.playlist("audio"))) == len(after)
+
+
+async def test_cues_of_a_shared_microphone_name_the_voice_that_is_known_when_they_are_made(stage: Stage) -> None:
+    meeting = await stage.open()
+    anne = await stage.talker(meeting)
+    async with playing(stage) as player:
+        stage.clock.at = 7.0
+        await stage.say(anne, "good morning everybody", pause=2.0)
+        await told(stage, 1)
+        await stage.store.for_meeting(MEETING).keep_runs([VoiceRun(UtteranceId("anne.1#1"), 0, 3, 2)])
+        await meeting.voices_changed()
+        stage.clock.at += 12.0
+        assert list(shown(await player.subtitles()).values()) == ["<v Anne (voix 2)>good morning everybody"]
+    await stage.meetings.end(MEETING)
+    async with playing(stage) as player:
+        assert list(shown(await player.subtitles()).values()) == ["<v Anne (voix 2)>good morning everybody"]
 
 
 async def test_a_meeting_that_is_over_plays_from_the_store_as_it_did_while_it_ran(stage: Stage) -> None:

@@ -112,17 +112,19 @@ async def test_names_languages_terms_and_notices_reach_the_owner_and_names_the_s
     await meeting.set_languages(("de",))
     await meeting.set_glossary(("Greffier",))
     await meeting.tell("encrypted")
+    await meeting.voices_changed()
     with pytest.raises(InvalidInput):
         await meeting.set_languages(("xx",))
     with pytest.raises(InvalidInput):
         await meeting.set_languages(())
-    await until(lambda: len(owner.wishes) == 5)
+    await until(lambda: len(owner.wishes) == 6)
     assert owner.wishes == [
         {"do": "rename", "participant": "anne", "name": "Anne B."},
         {"do": "languages", "languages": ["en"], "participant": "anne"},
         {"do": "languages", "languages": ["de"], "participant": None},
         {"do": "glossary", "terms": ["Greffier"]},
         {"do": "notice", "code": "encrypted"},
+        {"do": "voices"},
     ]
     assert await scene.store.participants(MEETING) == [Participant(ANNE.id, "Anne B.")]
     track = await meeting.join(ANNE)

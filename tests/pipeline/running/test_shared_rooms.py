@@ -11,6 +11,7 @@ import pytest
 from pipeline import session as shell
 from pipeline.domain import VoiceSpan
 from pipeline.running import RunningMeeting, shared_rooms, upkeep
+from tests.pipeline.running.owners import Gateway
 from tests.pipeline.running.shared import ROOM, RoomStage
 from tests.pipeline.running.stage import ANNE, MEETING, Talker, events, eventually, finals, kept, until
 
@@ -299,3 +300,53 @@ async def test_voices_without_names_are_called_as_the_room_is_called_now(stage: 
     assert labelled(meeting) == [("Salle Pascal (voix 1)", FIRST)]
     await say(stage, room, (3, SECOND))
     await until(lambda: ("Salle Pascal (voix 2)", SECOND) in labelled(meeting))
+
+
+# --- from one session to the next -------------------------------------------------------------------------------
+
+
+async def test_a_session_that_goes_on_knows_the_voices_and_changes_no_label(stage: RoomStage) -> None:
+    await stage.create()
+    await stage.store.add_participant(MEETING, replace(ANNE, shared_room=True), ())
+    await stage.store.next_track(MEETING, ANNE.id)
+    gateway = Gateway(stage)
+    first = await gateway.take()
+    for voice, text in ((7, FIRST), (3, SECOND), (7, "and")):
+        stage.model.turns.append(VoiceSpan(voice, stage.clock.at, stage.clock.at + len(text.split()) * 0.5))
+        await gateway.begin(text)
+    await until(lambda: len({name for name, _ in labelled(first)}) == 2)
+    await first.hand_over()
+    before = labels(first)
+    assert len(before) > 10
+    second = await gateway.take(first.needed())
+    stage.model.turns.append(VoiceSpan(3, stage.clock.at, stage.clock.at + 4.0))
+    await gateway.begin(SECOND)
+    await gateway.end()
+    await until(lambda: finals(second) and len(labels(second)) > 20)
+    after = labels(second)
+    assert after.items() >= before.items()
+    assert set(after.values()) == {1, 2}
+    assert [after.get(("anne.1#1", place)) for place in range(20, 25)] == [2] * 5, "whom the first session called so"
+    for owner in gateway.owners:
+        await owner.drop()
+
+
+async def test_a_server_that_starts_again_tells_the_labels_again(tmp_path: Path) -> None:
+    async with RoomStage(tmp_path) as before:
+        meeting = await before.open()
+        room = await before.talker(meeting, ROOM)
+        await say(before, room, (7, FIRST), (3, SECOND))
+        await until(lambda: finals(meeting) and labelled(meeting) == BOTH)
+        clock = before.clock
+    async with RoomStage(tmp_path, clock=clock) as after:
+        assert labelled(await after.meetings.of(MEETING)) == BOTH
+
+
+def labels(meeting: RunningMeeting) -> dict[tuple[str, int], int]:
+    """The voice of each word."""
+    return {
+        (event["utterance"], place): run["voice"]
+        for event in voices(meeting)
+        for run in event["runs"]
+        for place in range(run["first"], run["first"] + run["count"])
+    }
