@@ -4,14 +4,14 @@ import json
 import shutil
 import sys
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TextIO
 
 from api.output import writing
-from pipeline.domain import Caption, TrackId, UtteranceId
-from pipeline.export.event import caption_event
+from pipeline.domain import Caption, Track, TrackId, UtteranceId, VoiceRun
+from pipeline.export.event import caption_event, seconds, voices_event
 
 _COLOURS = (36, 33, 35, 32, 34, 91, 96, 93)
 _DIM = "\x1b[2;3m"
@@ -29,8 +29,15 @@ class EventLog:
     path: Path
 
     def show(self, caption: Caption, at: float) -> None:
+        self._write(caption_event(caption, at))
+
+    def tell(self, track: Track, runs: Sequence[VoiceRun], at: float) -> None:
+        """The one kind of event that has a ``type``."""
+        self._write({"type": "voices", "sent_at": seconds(at), **voices_event(track.participant, runs, {})})
+
+    def _write(self, event: Mapping[str, object]) -> None:
         with writing(self.path):
-            self.file.write(json.dumps(caption_event(caption, at), ensure_ascii=False) + "\n")
+            self.file.write(json.dumps(event, ensure_ascii=False) + "\n")
             self.file.flush()
 
 
@@ -50,6 +57,9 @@ class Terminal:
     def show(self, caption: Caption, at: float) -> None:
         with writing(Path("-")):
             self._show(caption)
+
+    def tell(self, track: Track, runs: Sequence[VoiceRun], at: float) -> None:
+        """Lines that were printed stay as they are."""
 
     def _show(self, caption: Caption) -> None:
         live = self.file.isatty()

@@ -15,8 +15,9 @@ from api.detecting import speech_detectors
 from api.output import check_writable, fetch_progress, opened, written
 from api.replay import Audience, Replay, Voice, named, voices_of
 from api.settings import PolicyName, Settings
-from api.wiring import recognition
+from api.wiring import kyutai_servers, recognition
 from models.batching import Batcher
+from models.voice_onnx import VoiceModel, VoiceNetworks, voice_folder
 from pipeline.domain import TrackId
 from pipeline.errors import InvalidInput
 from pipeline.export.json import json as transcript_json
@@ -24,6 +25,8 @@ from pipeline.export.text import text as transcript_text
 
 SAMPLE = Path(__file__).parent / "sample_meeting"
 _GLOSSARY_TERMS = 200
+_FASTEST_SHARED = 4.0
+"""Times real time: faster, windows would come too late to be heard."""
 
 
 def caption(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -34,6 +37,8 @@ def caption(arguments: argparse.Namespace, settings: Settings) -> int:
     glossary = read_glossary(arguments.glossary) if arguments.glossary else ()
     if arguments.transcript:
         check_writable(arguments.transcript)
+    if arguments.shared_room and not 0 < arguments.speed <= _FASTEST_SHARED:
+        raise InvalidInput(f"voices are told apart at a speed of at most {_FASTEST_SHARED:g}, not {arguments.speed:g}")
     with ExitStack() as stack:
         audience: Audience = Terminal(_names(voices))
         if arguments.events:
@@ -42,8 +47,11 @@ def caption(arguments: argparse.Namespace, settings: Settings) -> int:
         captioner = engine.captioner(arguments.language or settings.languages, glossary)
         batcher = engine.batcher()
         replay = Replay(voices, captioner, batcher, speech_detectors(), audience, speed=arguments.speed)
+        if arguments.shared_room:
+            replay.voice_model = model = VoiceModel(VoiceNetworks(voice_folder(settings.cache)))
+            stack.callback(model.close)
         try:
-            code = asyncio.run(_played(replay, batcher))
+            code = asyncio.run(_played(replay, batcher, settings))
         finally:
             if arguments.transcript:
                 _write_transcript(replay, arguments.transcript)
@@ -69,7 +77,7 @@ def demo(arguments: argparse.Namespace, settings: Settings) -> int:
     print(f"{script['title']}\n", flush=True)
     captioner, batcher = engine.captioner(settings.languages), engine.batcher()
     replay = Replay(voices, captioner, batcher, speech_detectors(), Terminal(_names(voices)), speed=arguments.speed)
-    code = asyncio.run(_played(replay, batcher))
+    code = asyncio.run(_played(replay, batcher, settings))
     print("\n" + transcript_text(replay.transcript(title=script["title"])), end="")
     return code
 
@@ -86,10 +94,10 @@ def read_glossary(path: Path) -> tuple[str, ...]:
     return terms
 
 
-async def _played(replay: Replay, batcher: Batcher) -> int:
+async def _played(replay: Replay, batcher: Batcher, settings: Settings) -> int:
     """The first Ctrl-C ends the meeting and keeps what was said; a second one ends the command."""
     code = 0
-    async with batcher:
+    async with batcher, kyutai_servers(settings) as replay.streams:
         running = asyncio.ensure_future(replay.run())
 
         def interrupted(number: int) -> None:

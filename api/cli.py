@@ -144,6 +144,9 @@ def _add_caption(commands: Commands) -> None:
         "--events", type=Path, metavar="OUT.jsonl", help="write each caption event here (- is standard output)"
     )
     command.add_argument("--transcript", type=Path, metavar="OUT.json", help="write the transcript here")
+    command.add_argument(
+        "--shared-room", action="store_true", help="several people speak in each file: events and transcript say who"
+    )
     command.add_argument("--glossary", type=Path, metavar="WORDS.txt", help="terms that may be said, one a line")
     command.add_argument("--policy", choices=[policy.value for policy in PolicyName], help="when words are committed")
     command.set_defaults(run=_caption)

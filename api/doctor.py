@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import ctranslate2
 import psutil
 
-from api.settings import Device, JanusSettings, LiveKitSettings, S3Settings, Settings
-from api.variables import DATABASE_URL, JANUS_URL, LIVEKIT_URL, REDIS_URL, S3_ENDPOINT, Variable
+from api.settings import Device, JanusSettings, KyutaiSettings, LiveKitSettings, S3Settings, Settings
+from api.variables import DATABASE_URL, JANUS_URL, KYUTAI_URLS, LIVEKIT_URL, REDIS_URL, S3_ENDPOINT, Variable
 from models.cuda import load_cublas
 from models.silero import bundled_model
 from models.weights import flaws
@@ -25,7 +25,10 @@ from pipeline.errors import GreffierError, ModelUnavailable, NotFound
 
 CALIBRATION_FILE = "calibration.json"
 
-_NEEDED = ("av", "ctranslate2", "faster-whisper", "numpy", "onnxruntime", "soxr", "tokenizers", "webvtt-py")
+_NEEDED = (
+    *("av", "ctranslate2", "faster-whisper", "msgpack", "numpy", "onnxruntime", "soxr", "tokenizers", "webvtt-py"),
+    "websockets",
+)
 _EXTRAS = {
     "diarization": ("pyannote.audio", "torch"),
     "server": ("aiortc", "dramatiq", "fastapi", "redis", "structlog", "uvicorn"),
@@ -231,7 +234,7 @@ def _telemetry(settings: Settings) -> list[Finding]:
 
 
 def _others(settings: Settings) -> list[Finding]:
-    """Whether the database, Redis, the SFUs and the S3 that are set answer, and let this server in."""
+    """Whether the database, Redis, the SFUs, the S3 and the Kyutai servers that are set answer, and let us in."""
     findings = []
     if settings.database_url.startswith("postgres"):
         findings.append(_database(settings.database_url))
@@ -247,7 +250,20 @@ def _others(settings: Settings) -> list[Finding]:
     if settings.s3 is not None:
         asking = asyncio.run(_refusal(_ask_s3(settings.s3)))
         findings.append(_answer("s3", f"{settings.s3.endpoint}/{settings.s3.bucket}", asking, S3_ENDPOINT))
+    if settings.kyutai is not None:
+        findings += [_kyutai(url, settings.kyutai) for url in settings.kyutai.urls]
     return findings
+
+
+def _kyutai(url: str, settings: KyutaiSettings) -> Finding:
+    from models.kyutai.look import look_at
+    from models.kyutai.server import ServerSettings
+
+    try:
+        said = asyncio.run(look_at(url, ServerSettings((url,), settings.key, settings.slots, settings.delay)))
+    except GreffierError as error:
+        return _answer("kyutai", url, str(error), KYUTAI_URLS)
+    return Finding(Level.FINE, "kyutai", said)
 
 
 def _database(url: str) -> Finding:

@@ -21,10 +21,14 @@ async def alive() -> Health:
     response_model_exclude_none=True,
 )
 async def ready(request: Request, response: Response) -> Readiness:
-    """200 when everything that its role needs is there, else 503; and which SFUs it is at hand for."""
+    """200 when everything that its role needs is there, else 503; and which SFUs it is at hand for.
+
+    A Kyutai server that is away makes nothing unready: ``degraded`` says that others do its work.
+    """
     vitals = vitals_of(request)
     found, draining = await vitals.found(), vitals.draining()
     whole = all(found.values()) and not draining
     if not whole:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    return Readiness(ready=whole, draining=True if draining else None, **found, **vitals.beside())
+    said = {"ready": whole, "draining": True if draining else None, **found, **vitals.beside()}
+    return Readiness.model_validate(said)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from api.access import Access
     from api.channels import Channels
     from api.files import Files
-    from api.measures import Outlets
+    from api.measures import KyutaiServers, Outlets
     from api.metrics import Metrics
     from api.other_gateways import OtherGateways
     from api.probe import EngineProbe
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from media_gateway.webrtc import WhipPeers
     from pipeline.bus.redis.connection import RedisBus
     from pipeline.domain import RecordingId
+    from pipeline.ports import VoiceModel
     from pipeline.running import LiveMeetings
     from pipeline.store.sql import SqlStore
 
@@ -96,9 +97,11 @@ class House:
     engine: EngineProbe | None = None
     talkers: int | None = None
     channels: Channels | None = None
+    kyutai: KyutaiServers | None = None
     bus: RedisBus | None = None
     sent: Outlets | None = None
     traces: Traces | None = None
+    voice_model: VoiceModel | None = None
 
     @property
     def sfus(self) -> list[Sfu]:

@@ -3,7 +3,7 @@
 ``docs/operations.md`` says what each of them means; a test holds it complete.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -153,6 +153,63 @@ class ChannelMeasures:
         yield _gauge("greffier_channels", "Connections in the dialect of moshi-server.", len(channels))
         yield _gauge("greffier_channels_possible", "How many there may be at once.", channels.most)
         yield _counter("greffier_channels_refused", "Those that found no free channel.", channels.refused)
+
+
+class Kyutai(Protocol):
+    """A moshi-server, as this process knows it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def slots(self) -> int: ...
+    @property
+    def used(self) -> int: ...
+    @property
+    def healthy(self) -> bool: ...
+    @property
+    def refused(self) -> int: ...
+    @property
+    def failed(self) -> int: ...
+    @property
+    def lost(self) -> int: ...
+    @property
+    def rotated(self) -> int: ...
+
+
+class KyutaiServers(Protocol):
+    @property
+    def servers(self) -> Sequence[Kyutai]: ...
+    @property
+    def fallbacks(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class KyutaiMeasures:
+    """The servers that recognise French and English, by ``server``; nothing where there are none."""
+
+    kyutai: KyutaiServers | None
+
+    def collect(self) -> Iterator[Metric]:
+        servers = () if self.kyutai is None else self.kyutai.servers
+        gauges = (
+            ("healthy", "1 while talkers are sent there.", [float(server.healthy) for server in servers]),
+            ("slots", "How many this process may use.", [server.slots for server in servers]),
+            ("slots_used", "Slots in use.", [server.used for server in servers]),
+        )
+        counters = (
+            ("refused", "Answers that no channel is free.", [server.refused for server in servers]),
+            ("failures", "Connections that were not made, or hung.", [server.failed for server in servers]),
+            ("lost", "Streams that broke while somebody spoke.", [server.lost for server in servers]),
+            ("rotations", "Connections that a new one took the place of.", [server.rotated for server in servers]),
+        )
+        for kind, measured in ((GaugeMetricFamily, gauges), (CounterMetricFamily, counters)):
+            for name, meaning, values in measured:
+                family = kind(f"greffier_kyutai_{name}", meaning, labels=("server",))
+                for server, value in zip(servers, values, strict=True):
+                    family.add_metric((server.name,), value)
+                yield family
+        fallbacks = 0 if self.kyutai is None else self.kyutai.fallbacks
+        yield _counter("greffier_kyutai_fallbacks", "Utterances that Whisper recognised in their place.", fallbacks)
 
 
 class Outlets(Protocol):

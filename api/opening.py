@@ -19,12 +19,13 @@ from api.job_counts import count_jobs
 from api.jobs import jobs_in_process
 from api.metrics import Metrics
 from api.probe import EngineProbe
+from api.room_voices import voice_model
 from api.sample import Sample
 from api.settings import Settings
 from api.settling import batch_jobs, settling_of
 from api.tokens import Signer, secret_in
 from api.tracing import tracing
-from api.wiring import Recognition, check_languages, equipment
+from api.wiring import Recognition, check_languages, equipment, kyutai_servers, with_shared_rooms
 from media_gateway.webrtc import WhipPeers
 from pipeline.bus.feed import CaptionFeed
 from pipeline.bus.leases import MemoryLeases
@@ -62,12 +63,18 @@ async def _opened(settings: Settings, recognition: Recognition, signer: Signer) 
     store = await asyncio.to_thread(SqlStore.open, settings.database_url)
     try:
         metrics = Metrics()
-        async with tracing(settings, "serve") as traces, recognition.batcher(metrics) as batcher:
+        async with (
+            tracing(settings, "serve") as traces,
+            recognition.batcher(metrics) as batcher,
+            kyutai_servers(settings) as kyutai,
+            voice_model(settings) as room_voices,
+        ):
             recognizer = batcher if traces is None else traces.recognizer(batcher)
             files = files_of(settings, store, shared=False)
             loopback = is_loopback(settings.host)
+            equipped = equipment(recognition, recognizer, settings.languages, store, files, kyutai)
             live = replace(
-                equipment(recognition, recognizer, settings.languages, store, files),
+                with_shared_rooms(equipped, settings, room_voices),
                 new_feed=lambda first: CaptionFeed(first, metrics.watch()),
             )
             meetings = RunningMeetings(live, settings.empty_after)
@@ -109,7 +116,9 @@ async def _opened(settings: Settings, recognition: Recognition, signer: Signer) 
                 engine=EngineProbe(batcher, metrics, settings.languages[0]),
                 talkers=talkers,
                 channels=channels,
+                kyutai=kyutai,
                 traces=traces,
+                voice_model=room_voices,
             )
             try:
                 yield house

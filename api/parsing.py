@@ -127,6 +127,12 @@ def url_of(schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def kyutai_url(text: str) -> str:
+    """Where a moshi-server recognises speech; without a path, where it does so by default."""
+    url = url_of("wss?")(text)
+    return url if "/" in url.partition("://")[2].rstrip("/") else f"{url.rstrip('/')}/api/asr-streaming"
+
+
 def url_or_host(text: str, *, secure: bool) -> str:
     """A URL; Visio's agents are given a host alone, its summary one or the other."""
     scheme = "" if "://" in text else "https://" if secure else "http://"
@@ -142,6 +148,7 @@ def fitting(pattern: str) -> Callable[[str], str]:
     return parse
 
 
+header_value = fitting(r"[!-~]([ -~]{0,1022}[!-~])?")
 agent_name = fitting(r"[A-Za-z0-9._-]{1,64}")
 folder_of_objects = fitting(r"\w[\w.-]*(/\w[\w.-]*)*")
 """The beginning of a key in the object store (``ObjectStore``)."""

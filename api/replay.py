@@ -3,23 +3,25 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
 from media_gateway.files import FileTap, Recording, ReplayClock, track_of
 from pipeline.bus.memory import MemoryAudioBus
-from pipeline.domain import Caption, MeetingId, Participant, ParticipantId, Track, TrackId, Transcript
+from pipeline.domain import Caption, MeetingId, Participant, ParticipantId, Track, TrackId, Transcript, VoiceRun
 from pipeline.edge import MeetingEdge
 from pipeline.errors import GreffierError, UnreadableMedia
 from pipeline.live.meeting import MeetingCaptioner
-from pipeline.ports import AudioSource, Recognizer, SpeechDetector
+from pipeline.ports import AudioSource, Recognizer, SpeechDetector, VoiceModel
 from pipeline.record.assemble import assemble
 from pipeline.record.division import Division
+from pipeline.running.shared_rooms import SharedRooms
 from pipeline.session import Session, SessionTotals
 from pipeline.store.memory import MemoryTranscriptStore
 from pipeline.store.spool import AudioSpool
+from pipeline.streams import StreamingRecognizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +38,41 @@ class Audience(Protocol):
 
     def show(self, caption: Caption, at: float) -> None: ...
 
+    def tell(self, track: Track, runs: Sequence[VoiceRun], at: float) -> None:
+        """Which voices said the words of one utterance, all that is known of it so far."""
+
 
 @dataclass(slots=True)
 class _Sink:
-    """Shows captions; once that fails, ``failed`` is called and the rest of the meeting is heard unseen."""
+    """Shows captions, and which voices of ``rooms`` said them.
+
+    Once that fails, ``failed`` is called and the rest of the meeting is heard unseen.
+    """
 
     audience: Audience
     clock: ReplayClock
+    store: MemoryTranscriptStore
     failed: Callable[[], None]
+    model: InitVar[VoiceModel | None]
     failure: Exception | None = None
+    rooms: SharedRooms = field(init=False)
+
+    def __post_init__(self, model: VoiceModel | None) -> None:
+        self.rooms = SharedRooms(model, self._tell, marked=lambda _: True)
 
     async def send(self, caption: Caption) -> None:
+        self._give(lambda: self.audience.show(caption, self.clock.now()))
+        self.rooms.see(caption)
+
+    def _tell(self, track: Track, runs: tuple[VoiceRun, ...]) -> None:
+        self.store.runs[runs[0].utterance] = list(runs)
+        self._give(lambda: self.audience.tell(track, runs, self.clock.now()))
+
+    def _give(self, write: Callable[[], None]) -> None:
         if self.failure is not None:
             return
         try:
-            self.audience.show(caption, self.clock.now())
+            write()
         except (GreffierError, OSError) as error:
             self.failure = error
             self.failed()
@@ -60,7 +82,8 @@ class _Sink:
 class Replay:
     """One replay: ``run`` plays it to its end, ``stop`` ends it early and keeps what was said.
 
-    An audience that raises ends it too: ``run`` raises that error once what was said is kept.
+    An audience that raises ends it too: ``run`` raises that error once what was said is kept. With a ``voice_model``
+    every track is a shared room, whose voices are told apart.
     """
 
     voices: Sequence[Voice]
@@ -72,22 +95,29 @@ class Replay:
     store: MemoryTranscriptStore = field(default_factory=MemoryTranscriptStore)
     totals: SessionTotals = field(default_factory=SessionTotals)
     errors: list[UnreadableMedia] = field(default_factory=list)
+    voice_model: VoiceModel | None = None
+    streams: StreamingRecognizer | None = None
     _players: "asyncio.Task[None] | None" = None
 
     async def run(self) -> None:
         clock = ReplayClock(self.speed)
         bus = MemoryAudioBus(lossless=self.speed == 0.0)
         memory = AudioSpool()
-        sink = _Sink(self.audience, clock, self.stop)
-        session = Session(self.captioner, self.recognizer, bus, memory, sink, self.store, clock.now, totals=self.totals)
+        sink = _Sink(self.audience, clock, self.store, self.stop, self.voice_model)
+        heard = sink.rooms.overhear(bus)
+        recognizer, store, now = self.recognizer, self.store, clock.now
+        session = Session(self.captioner, recognizer, heard, memory, sink, store, now, self.streams, self.totals)
         try:
             async with asyncio.TaskGroup() as group:
                 running = group.create_task(_run(session, bus))
+                listening = group.create_task(sink.rooms.run())
                 self._players = asyncio.ensure_future(self._play(bus, clock))
                 with suppress(asyncio.CancelledError):
                     await self._players
                 await bus.close()
                 await running
+                await sink.rooms.settle()
+                listening.cancel()
         finally:
             memory.close()
         if sink.failure is not None:

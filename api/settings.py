@@ -18,8 +18,10 @@ from api.parsing import (
     database_url,
     fitting,
     folder_of_objects,
+    header_value,
     ice_server,
     janus_room,
+    kyutai_url,
     or_auto,
     or_none,
     origin,
@@ -48,6 +50,12 @@ class Device(Enum):
 
 class DiarizeRecordings(Enum):
     AUTO = "auto"
+    NEVER = "never"
+
+
+class SharedRooms(Enum):
+    AUTO = "auto"
+    MARKED = "marked"
     NEVER = "never"
 
 
@@ -94,6 +102,16 @@ class JanusSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class KyutaiSettings:
+    """``slots`` of each moshi-server of ``urls`` may be in use at once; ``delay`` of its model, in seconds."""
+
+    urls: tuple[str, ...]
+    key: str = field(repr=False)
+    slots: int = 64
+    delay: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
 class S3Settings:
     """A bucket of an S3 at ``endpoint``, a URL; ``key`` and ``secret`` sign; browsers reach it at ``public_url``."""
 
@@ -121,6 +139,7 @@ class Settings:
     model: str = "whisper-base"
     diarization: str = variables.DIARIZATION.default
     diarize_recordings: DiarizeRecordings = DiarizeRecordings.AUTO
+    shared_rooms: SharedRooms = SharedRooms.AUTO
     settle: Settle = Settle.AUTO
     device: Device = Device.AUTO
     compute_type: str | None = None
@@ -143,6 +162,7 @@ class Settings:
     token_ttl: float = 3600.0
     livekit: LiveKitSettings | None = None
     janus: JanusSettings | None = None
+    kyutai: KyutaiSettings | None = None
     s3: S3Settings | None = None
     redis_url: str | None = field(default=None, repr=False)
     secret: bytes | None = field(default=None, repr=False)
@@ -163,6 +183,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         model=environ.get(variables.MODEL.name, "").strip() or variables.MODEL.default,
         diarization=environ.get(variables.DIARIZATION.name, "").strip() or variables.DIARIZATION.default,
         diarize_recordings=_read(environ, variables.DIARIZE_RECORDINGS, DiarizeRecordings),
+        shared_rooms=_read(environ, variables.SHARED_ROOMS, SharedRooms),
         settle=_read(environ, variables.SETTLE, Settle),
         device=_read(environ, variables.DEVICE, Device),
         compute_type=_read(environ, variables.COMPUTE_TYPE, or_auto(parse_compute_type)),
@@ -186,6 +207,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         token_ttl=_read(environ, variables.TOKEN_TTL, lambda text: within(float(text), 10.0, 86400.0)),
         livekit=_livekit(environ),
         janus=_janus(environ),
+        kyutai=_kyutai(environ),
         s3=_s3(environ),
         redis_url=_read(environ, variables.REDIS_URL, unless_none(redis_url)),
         secret=_read(environ, variables.SECRET, unless_none(shared_secret)),
@@ -246,6 +268,19 @@ def _janus(environ: Mapping[str, str]) -> JanusSettings | None:
         for variable in (variables.JANUS_SECRET, variables.JANUS_TOKEN, variables.JANUS_PIN)
     )
     return None if url is None else JanusSettings(url, rooms, secret, token, pin)
+
+
+def _kyutai(environ: Mapping[str, str]) -> KyutaiSettings | None:
+    """Raises ``InvalidSetting`` for servers without a key; without servers the others mean nothing."""
+    urls = tuple(dict.fromkeys(_read(environ, variables.KYUTAI_URLS, or_none(kyutai_url))))
+    key = _read(environ, variables.KYUTAI_KEY, unless_none(header_value))
+    slots = _read(environ, variables.KYUTAI_SLOTS, lambda text: within(int(text), 1, 10000))
+    delay = _read(environ, variables.KYUTAI_DELAY, lambda text: within(float(text), 0.08, 10.0))
+    if not urls:
+        return None
+    if key is None:
+        raise InvalidSetting(f"{variables.KYUTAI_KEY.name} must be set, too: {variables.KYUTAI_KEY.allowed}")
+    return KyutaiSettings(urls, key, slots, delay)
 
 
 def _s3(environ: Mapping[str, str]) -> S3Settings | None:

@@ -15,6 +15,7 @@ from api.metrics import Metrics
 from api.other_gateways import OtherGateways
 from api.parsing import LANGUAGES
 from api.roles import Role
+from api.room_voices import voice_model
 from api.sample import Sample
 from api.settings import Settings, for_many_processes
 from api.tokens import Signer
@@ -74,6 +75,7 @@ async def open_shared_house(settings: Settings, role: Role, process: str) -> Asy
             sweep=_ROOM_SWEEP,
         )
         joins = role is Role.GATEWAY
+        model = None if joins else await opened.enter_async_context(voice_model(settings))
         house = House(
             settings=settings,
             store=store,
@@ -92,6 +94,7 @@ async def open_shared_house(settings: Settings, role: Role, process: str) -> Asy
             bus=bus,
             sent=bus.sent if joins else None,
             traces=traces,
+            voice_model=model,
         )
         for sfu in house.sfus:
             opened.push_async_callback(sfu.disconnect)

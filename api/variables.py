@@ -38,6 +38,12 @@ DIARIZE_RECORDINGS = Variable(
     "auto or never",
     "Whether voices that an uploaded recording mixes are told apart; auto: where the extra diarization is installed.",
 )
+SHARED_ROOMS = Variable(
+    "GREFFIER_SHARED_ROOMS",
+    "auto",
+    "auto, marked or never",
+    "Whose voices are told apart live: auto also looks for microphones that several people share and nobody marked.",
+)
 SETTLE = Variable(
     "GREFFIER_SETTLE",
     "auto",
@@ -78,6 +84,27 @@ STEP = Variable(
 )
 POLICY = Variable(
     "GREFFIER_POLICY", "alignatt", "alignatt or local-agreement", "The rule that decides which words no longer change."
+)
+KYUTAI_URLS = Variable(
+    "GREFFIER_KYUTAI_URLS",
+    "none",
+    "none or URLs such as ws://HOST:8080/api/asr-streaming, with commas between",
+    "The moshi-servers that recognise French and English in live meetings, in place of the Whisper model.",
+)
+KYUTAI_KEY = Variable(
+    "GREFFIER_KYUTAI_KEY", "none", "none or a key of letters, digits and signs", "What opens them.", secret=True
+)
+KYUTAI_SLOTS = Variable(
+    "GREFFIER_KYUTAI_SLOTS",
+    "64",
+    "a whole number from 1 to 10000",
+    "How many people this process may have recognised at once by each of them; batch_size there, if it is alone.",
+)
+KYUTAI_DELAY = Variable(
+    "GREFFIER_KYUTAI_DELAY",
+    "0.5",
+    "seconds from 0.08 to 10",
+    "The delay of their model; asr_delay_in_tokens there, of 0.08 s each.",
 )
 HOST = Variable(
     "GREFFIER_HOST",
@@ -262,8 +289,9 @@ LIVEKIT = (LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET)
 S3 = ((S3_ENDPOINT, AWS_ENDPOINT), (S3_BUCKET, AWS_BUCKET), (S3_KEY, AWS_KEY), (S3_SECRET, AWS_SECRET))
 """All or none of these are set, each by the first of its names that is."""
 VARIABLES = (
-    *(MODEL, DIARIZATION, DIARIZE_RECORDINGS, SETTLE),
+    *(MODEL, DIARIZATION, DIARIZE_RECORDINGS, SHARED_ROOMS, SETTLE),
     *(DEVICE, COMPUTE_TYPE, SPOKEN, CACHE, THREADS, BATCH, STEP, POLICY),
+    *(KYUTAI_URLS, KYUTAI_KEY, KYUTAI_SLOTS, KYUTAI_DELAY),
     *(HOST, PORT, HOME, DATABASE_URL, ICE_SERVERS, UDP_PORTS),
     *(EMPTY_AFTER, HLS_HOLD_BACK, UPLOAD_LIMIT, ORIGINS, TOKEN_TTL),
     *(REDIS_URL, SECRET, TALKERS),

@@ -18,6 +18,8 @@ from api.measures import (
     BusMeasures,
     ChannelMeasures,
     HouseMeasures,
+    KyutaiMeasures,
+    KyutaiServers,
     Measures,
     OutletMeasures,
     ProcessMeasures,
@@ -48,7 +50,8 @@ Told = Callable[[], Mapping[str, object]]
 class Vitals:
     """One per process, ``app.state.vitals``.
 
-    ``checks`` must all hold for the process to be ready, by what they look at; ``beside`` is told, and changes nothing.
+    ``checks`` must all hold for the process to be ready, by what they look at; ``beside`` is told, and changes nothing:
+    SFUs come back by themselves, and Whisper does what Kyutai's servers do not.
     ``told`` is what it says of itself besides its role and age.
     """
 
@@ -57,7 +60,7 @@ class Vitals:
     checks: dict[str, Check]
     measures: list[Measures]
     told: Told = dict
-    beside: Callable[[], Mapping[str, bool]] = dict
+    beside: Told = dict
     draining: Callable[[], bool] = lambda: False
     probe: "EngineProbe | None" = None
     bus: "RedisBus | None" = None
@@ -135,6 +138,7 @@ def house_vitals(house: "House") -> Vitals:
     measures: list[Measures] = [HouseMeasures(house)]
     if house.talkers is not None:
         measures.append(RecogniserMeasures(lambda: house.metrics.talking, house.talkers))
+        measures.append(KyutaiMeasures(house.kyutai))
     if house.channels is not None:
         measures.append(ChannelMeasures(house.channels))
     if house.sent is not None:
@@ -145,7 +149,10 @@ def house_vitals(house: "House") -> Vitals:
         {"store": store_is_writable},
         measures,
         told=lambda: _told_of_house(house),
-        beside=lambda: {sfu.rooms.gateway.provider: sfu.at_hand() for sfu in house.sfus},
+        beside=lambda: {
+            **{sfu.rooms.gateway.provider: sfu.at_hand() for sfu in house.sfus},
+            **_told_of_kyutai(house.kyutai),
+        },
         probe=house.engine,
         bus=house.bus,
     )
@@ -158,6 +165,7 @@ def worker_vitals(
     store: "SqlStore",
     probe: "EngineProbe",
     bus: "RedisBus",
+    kyutai: KyutaiServers | None = None,
 ) -> Vitals:
     """Of ``greffier worker --queues <queue>``; ``worker`` is None where that is ``batch``."""
 
@@ -169,9 +177,10 @@ def worker_vitals(
         "worker",
         metrics,
         {"store": store_is_writable},
-        [] if worker is None else [WorkerMeasures(worker)],
+        [] if worker is None else [WorkerMeasures(worker), KyutaiMeasures(kyutai)],
         told=lambda: {"queue": queue, **({} if worker is None else _told_of_worker(worker))},
         draining=lambda: worker is not None and worker.draining,
+        beside=lambda: _told_of_kyutai(kyutai),
         probe=probe,
         bus=bus,
     )
@@ -197,6 +206,14 @@ def _told_of_house(house: "House") -> dict[str, object]:
         "tracks": sum(meeting.tracks for meeting in meetings),
         "readers": sum(meeting.feed.readers for meeting in meetings),
     }
+
+
+def _told_of_kyutai(kyutai: KyutaiServers | None) -> dict[str, object]:
+    """Whether each server is healthy, in the order of the settings; what is not healthy is done by others."""
+    if kyutai is None:
+        return {}
+    healthy = [server.healthy for server in kyutai.servers]
+    return {"kyutai": healthy, **({} if all(healthy) else {"degraded": True})}
 
 
 def _told_of_worker(worker: Worker) -> dict[str, object]:

@@ -1,17 +1,21 @@
 """The one place that knows every adapter: puts engines, detectors, buses and stores together."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from api.detecting import speech_detectors
 from api.files import Files
-from api.settings import PolicyName, Settings
+from api.settings import PolicyName, Settings, SharedRooms
 from models.batching import Batcher, BatchObserver, BatchSettings
 from models.calibration import Calibration, calibrate
 from models.cuda import load_cublas
 from models.downloads import Progress
 from models.faster_whisper import EngineSettings, WhisperEngine
+from models.kyutai.server import ServerSettings
+from models.kyutai.servers import KyutaiServers
+from models.voice_onnx import VoiceModel
 from models.weights import locate
 from pipeline.bus.feed import CaptionFeed
 from pipeline.bus.memory import MemoryAudioBus
@@ -22,6 +26,7 @@ from pipeline.live.settings import LiveSettings
 from pipeline.ports import KeptMeetings, Recognizer
 from pipeline.running import Equipment
 from pipeline.store.spool import AudioSpool
+from pipeline.streams import StreamingRecognizer
 
 _OFFLINE_BATCH = 2
 """Windows of a recording that go together where the calibration, which wants words soon, says fewer."""
@@ -67,12 +72,29 @@ def calibrated_engine(settings: Settings, progress: Progress, record_beam: int) 
     )
 
 
+@asynccontextmanager
+async def kyutai_servers(settings: Settings) -> AsyncIterator[KyutaiServers | None]:
+    """What recognises French and English live before the model of ``recognition`` does, where the settings say so."""
+    if settings.kyutai is None:
+        yield None
+        return
+    chosen = settings.kyutai
+    async with KyutaiServers(ServerSettings(chosen.urls, chosen.key, chosen.slots, chosen.delay)) as servers:
+        yield servers
+
+
+def with_shared_rooms(equipment: Equipment, settings: Settings, model: VoiceModel | None) -> Equipment:
+    by_themselves = settings.shared_rooms is SharedRooms.AUTO
+    return replace(equipment, voice_model=model, rooms_by_themselves=by_themselves)
+
+
 def equipment(
     recognition: Recognition,
     recognizer: Recognizer,
     languages: tuple[str, ...],
     store: KeptMeetings,
     files: Files,
+    streams: StreamingRecognizer | None = None,
 ) -> Equipment:
     """What live meetings run on; ``languages`` are those of meetings that name none."""
     return Equipment(
@@ -86,6 +108,7 @@ def equipment(
         new_feed=CaptionFeed,
         new_keeper=files.new_keeper,
         forget=files.forget,
+        streams=streams,
     )
 
 

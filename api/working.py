@@ -8,20 +8,23 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from api.access import Access, is_loopback
 from api.bare_app import bare_app
+from api.channels import PER_TALKER, Channels
 from api.diarizing import of_recordings, voice_search
 from api.files import files_of
 from api.job_counts import count_jobs
 from api.jobs import jobs_over_redis
+from api.measures import ChannelMeasures
 from api.metrics import Metrics
 from api.probe import EngineProbe
 from api.roles import Role
+from api.room_voices import voice_model
 from api.server import ProcessServer, address_of, run_loop
 from api.settings import Settings, for_many_processes
 from api.settling import batch_jobs, settling_of
 from api.tokens import Signer
 from api.tracing import tracing
 from api.vitals import worker_vitals
-from api.wiring import Recognition, equipment
+from api.wiring import Recognition, equipment, kyutai_servers, with_shared_rooms
 from pipeline.bus.redis.connection import RedisBus
 from pipeline.bus.redis.leases import RedisLeases, holder_of
 from pipeline.distributed.offers import Offers, broker_at
@@ -68,15 +71,22 @@ async def open_worker(
         recognizer = batcher if traces is None else traces.recognizer(batcher)
         files = files_of(settings, store, shared=True)
         live: LiveWorker | None = None
+        kyutai = None
+        channels: Channels | None = None
         if queue == "live":
+            kyutai = await opened.enter_async_context(kyutai_servers(settings))
+            room_voices = await opened.enter_async_context(voice_model(settings))
+            equipped = equipment(recognition, recognizer, settings.languages, store, files, kyutai)
             live = LiveWorker(
                 bus,
                 Offers(broker),
-                equipment(recognition, recognizer, settings.languages, store, files),
+                with_shared_rooms(equipped, settings, room_voices),
                 recognition.calibration.talkers,
                 settings.empty_after,
                 metrics.watch,
             )
+            channels = dialect = Channels(equipped, recognition.calibration.talkers * PER_TALKER)
+            live.elsewhere = lambda: dialect.talking
             await live.start()
             stop = live.close
         else:
@@ -91,11 +101,13 @@ async def open_worker(
             stop = jobs.close
         opened.push_async_callback(stop)
         probe = EngineProbe(batcher, metrics, settings.languages[0])
-        vitals = worker_vitals(queue, live, metrics, store, probe, bus)
-        # Nobody gets a token or a session here: keys alone open the metrics.
+        vitals = worker_vitals(queue, live, metrics, store, probe, bus, kyutai)
+        if channels is not None:
+            vitals.measures.append(ChannelMeasures(channels))
+        # Nobody gets a token or a session here: keys alone open the metrics and the recogniser.
         signer = Signer(settings.secret or secrets.token_bytes(32), settings.token_ttl, bus.wall)
         access = Access(store, signer, loopback=is_loopback(settings.host), now=bus.wall)
-        yield ProcessServer(bare_app(vitals, access), address, stop, opens=False)
+        yield ProcessServer(bare_app(vitals, access, settings, channels), address, stop, opens=False)
 
 
 async def _held(bus: RedisBus, meeting: MeetingId) -> bool:

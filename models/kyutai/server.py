@@ -32,7 +32,7 @@ class ServerSettings:
     alive: float = 30.0
     rotated: float = 1200.0
     longest: float = 2400.0
-    probed: float = 15.0
+    probed: float = 5.0
     rested: float = 1.0
     longest_rest: float = 30.0
 

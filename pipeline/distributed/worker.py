@@ -49,7 +49,8 @@ _OFFER_LASTS = 2.0
 
 @dataclass(slots=True)
 class LiveWorker:
-    """``talkers_possible`` is how many may talk at once; ``observe`` makes a watch for the events of one more meeting.
+    """``talkers_possible`` is how many may talk at once; ``observe`` makes a watch for the events of one more meeting;
+    ``elsewhere`` counts those who talk in none of its meetings and have the same recogniser.
 
     ``failovers`` counts meetings taken that another session had captioned before, ``watchdog_resets`` tracks that had
     speech without words and began anew, ``moved`` meetings that went to another worker for it, ``superseded`` those
@@ -62,6 +63,7 @@ class LiveWorker:
     talkers_possible: int
     empty_after: float = 600.0
     observe: Callable[[], Callable[[Event], None]] | None = None
+    elsewhere: Callable[[], int] = lambda: 0
     draining: bool = False
     failovers: int = 0
     watchdog_resets: int = 0
@@ -109,7 +111,7 @@ class LiveWorker:
     @property
     def talkers_held(self) -> int:
         """Those who speak now, at least one for each meeting in which somebody spoke within a minute."""
-        return len(self._coming) + sum(owned.talkers for owned in self._owned.values())
+        return len(self._coming) + sum(owned.talkers for owned in self._owned.values()) + self.elsewhere()
 
     @property
     def load(self) -> float:

@@ -19,11 +19,13 @@ import soxr
 from api.caption import read_glossary
 from models.faster_whisper import WhisperEngine
 from models.guards import plain
+from models.voice_export import export_voices
 from pipeline.errors import InvalidInput
 from tests.api.conftest import Greffier
 from tests.benchmarks.normalise import normalise
 from tests.benchmarks.score import count_errors
 from tests.recordings import described, heard, recorded, silence, write_sound
+from tests.two_voices import TWO_VOICES
 
 JFK, LEOPARD, QUILTER, ABBIE = "en_jfk.flac", "fr_pv_leopard.wav", "en_pv_quilter.wav", "en_ami_ES2011a_40.wav"
 KEYS = {"sent_at", "track", "utterance", "revision", "final", "language", "committed", "tail", "words", "lag"}
@@ -69,6 +71,24 @@ def check_events(events: list[dict]) -> None:
 
 
 # --- events and transcripts --------------------------------------------------------------------------------
+
+
+def test_two_people_at_one_microphone_are_told_apart_in_events_and_transcript(
+    greffier: Greffier, tmp_path: Path, cache: Path
+) -> None:
+    export_voices(cache)
+    files = ["--events", tmp_path / "out.jsonl", "--transcript", tmp_path / "out.json"]
+    greffier("caption", TWO_VOICES, "--shared-room", *files, "--speed", "1.5", "--language", "en")
+    events = events_of(tmp_path / "out.jsonl")
+    labels = {event["utterance"]: event["runs"] for event in events if event.get("type") == "voices"}
+    assert {run["speaker"] for runs in labels.values() for run in runs} == {"sample (voix 1)", "sample (voix 2)"}
+    captions = [event for event in events if "type" not in event]
+    check_events(captions)
+    assert set(labels) == {event["utterance"] for event in captions if event["words"]}
+    said = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["segments"]
+    sheila = " ".join(segment["text"] for segment in said if segment["participant"].endswith("/2"))
+    assert "Chicago" in sheila
+    assert "Hello" not in sheila
 
 
 def test_a_command_in_a_process_of_its_own_writes_events_and_a_transcript_and_loads_no_torch(tmp_path: Path) -> None:

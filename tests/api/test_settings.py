@@ -9,6 +9,7 @@ from api.parsing import LANGUAGES, IceServer, parse_languages
 from api.settings import (
     Device,
     JanusSettings,
+    KyutaiSettings,
     LiveKitSettings,
     PacketMode,
     PolicyName,
@@ -74,6 +75,10 @@ def test_every_variable_is_read() -> None:
             "GREFFIER_JANUS_SECRET": "adminpwd",
             "GREFFIER_JANUS_TOKEN": "t0ken",
             "GREFFIER_JANUS_PIN": "pin",
+            "GREFFIER_KYUTAI_URLS": "ws://kyutai.example:8080, wss://kyutai.example/stt, ws://kyutai.example:8080/",
+            "GREFFIER_KYUTAI_KEY": "public token",
+            "GREFFIER_KYUTAI_SLOTS": "400",
+            "GREFFIER_KYUTAI_DELAY": "2.5",
             "GREFFIER_REDIS_URL": "rediss://:s3cret@redis.example:6380/2",
             "GREFFIER_SECRET": "0123456789abcdef0123456789abcdef",
             "GREFFIER_TALKERS": "40",
@@ -115,6 +120,9 @@ def test_every_variable_is_read() -> None:
         redis_url="rediss://:s3cret@redis.example:6380/2",
         secret=b"0123456789abcdef0123456789abcdef",
         talkers=40,
+        kyutai=KyutaiSettings(
+            ("ws://kyutai.example:8080/api/asr-streaming", "wss://kyutai.example/stt"), "public token", 400, 2.5
+        ),
         livekit=LiveKitSettings(
             "wss://livekit.example", "APIkey", "hush, hush", "clerk", "notes", "visio/metadata", PacketMode.IN_PLACE
         ),
@@ -200,6 +208,15 @@ def test_visios_endpoint_is_a_host_or_a_url(given: str, secure: str, endpoint: s
     assert found.endpoint == endpoint
 
 
+def test_servers_of_kyutai_need_a_key_and_a_key_alone_means_nothing() -> None:
+    assert read_settings(HOME | {"GREFFIER_KYUTAI_KEY": "token"}).kyutai is None
+    with pytest.raises(InvalidSetting, match=r"^GREFFIER_KYUTAI_KEY must be set, too"):
+        read_settings(HOME | {"GREFFIER_KYUTAI_URLS": "ws://kyutai.example"})
+    settings = read_settings(HOME | {"GREFFIER_KYUTAI_URLS": "ws://kyutai.example", "GREFFIER_KYUTAI_KEY": "s3cret"})
+    assert settings.kyutai == KyutaiSettings(("ws://kyutai.example/api/asr-streaming",), "s3cret", 64, 0.5)
+    assert "s3cret" not in repr(settings)
+
+
 def test_secrets_are_not_shown_where_settings_are() -> None:
     janus = {"GREFFIER_JANUS_URL": "ws://h", "GREFFIER_JANUS_SECRET": "secret", "GREFFIER_JANUS_PIN": "secret"}
     assert "secret'" not in repr(read_settings(HOME | LIVEKIT | janus | S3 | {"GREFFIER_JANUS_TOKEN": "secret"}))
@@ -254,6 +271,10 @@ def test_secrets_are_not_shown_where_settings_are() -> None:
         ("AWS_STORAGE_BUCKET_NAME", "two words", "name of a bucket"),
         ("GREFFIER_JANUS_URL", "http://janus.example", "ws://HOST"),
         ("GREFFIER_JANUS_ROOMS", "one two", "ids of rooms"),
+        ("GREFFIER_KYUTAI_URLS", "http://kyutai.example", "ws://HOST"),
+        ("GREFFIER_KYUTAI_URLS", "ws://kyutai.example/api?auth_id=token", "ws://HOST"),
+        ("GREFFIER_KYUTAI_SLOTS", "0", "from 1 to 10000"),
+        ("GREFFIER_KYUTAI_DELAY", "0", "from 0.08 to 10"),
     ],
 )
 def test_a_bad_value_is_refused_with_its_name_and_what_is_allowed(name: str, value: str, allowed: str) -> None:
@@ -276,6 +297,7 @@ def test_a_bad_value_is_refused_with_its_name_and_what_is_allowed(name: str, val
         ("GREFFIER_REDIS_URL", "redis.example:6379", "redis://USER:PASSWORD@HOST:PORT"),
         ("GREFFIER_REDIS_URL", "redis://anne:s3@cret@redis.example", "redis://USER:PASSWORD@HOST:PORT"),
         ("GREFFIER_SECRET", "s3cret", "32 or more"),
+        ("GREFFIER_KYUTAI_KEY", "s3cret\u00e9", "letters, digits and signs"),
         ("GREFFIER_ICE_SERVERS", "turn:turn.example", "turn:USER:PASSWORD@HOST:PORT"),
         ("GREFFIER_ICE_SERVERS", "anne:s3cret@stun.example:3478", "stun:HOST:PORT"),
     ],
