@@ -20,7 +20,7 @@ from pipeline.store.audio import TrackAudio, audio_key
 from pipeline.store.objects import FolderObjects
 from pipeline.store.sql import SqlStore
 from tests.houses import settings_in
-from tests.pipeline.test_settling import BETTER, HEARD, ROOM, SAID, TRACK, Engine, words
+from tests.pipeline.settling_desk import BETTER, HEARD, ROOM, SAID, TRACK, Engine, words
 from tests.recordings import frames_of, noise
 from tests.redis_server import WAIT, RedisServer
 
