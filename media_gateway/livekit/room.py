@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 
 from livekit import rtc
 
-from media_gateway import people
-from media_gateway.livekit import native
+from media_gateway.livekit import declared, native
 from media_gateway.livekit.access import LiveKitServer, agent_identity, failures_mapped
 from media_gateway.livekit.showing import Showing
 from media_gateway.livekit.tap import LiveKitTap
@@ -26,10 +25,6 @@ from pipeline.export.event import Event
 
 _log = logging.getLogger("greffier.livekit")
 
-LANGUAGES_ATTRIBUTE = "greffier.languages"
-_MOST_LANGUAGES = 20
-_LONGEST_DECLARATION = 200
-"""Characters that are read of the attribute, which may hold 64 KiB: every window is recognised with the languages."""
 _NOT_PEOPLE = {rtc.ParticipantKind.PARTICIPANT_KIND_AGENT, rtc.ParticipantKind.PARTICIPANT_KIND_EGRESS}
 _EVICTIONS = {rtc.DisconnectReason.PARTICIPANT_REMOVED, rtc.DisconnectReason.DUPLICATE_IDENTITY}
 _ENDS = {rtc.DisconnectReason.ROOM_DELETED, rtc.DisconnectReason.ROOM_CLOSED}
@@ -179,7 +174,7 @@ class LiveKitRoom:
         if told.kind in _NOT_PEOPLE or told.permissions.hidden:
             return
         self._departed(told)  # in case that nobody said so
-        participant, languages = people.participant(told.identity, told.name), _languages(told)
+        participant, languages = declared.participant(told), declared.languages(told)
         self._people[told.identity] = _Person(participant, languages, told.identity)
         self._remember(participant.id, told.identity)
         self._tell(Arrived(participant, languages))
@@ -203,7 +198,7 @@ class LiveKitRoom:
         person = self._people.get(told.identity)
         if person is None:
             return
-        participant, languages = people.participant(told.identity, told.name), _languages(told)
+        participant, languages = declared.participant(told), declared.languages(told)
         if (participant, languages) != (person.participant, person.languages):
             person.participant, person.languages = participant, languages
             self._tell(Changed(participant, languages))
@@ -362,13 +357,6 @@ def _guarded(take: Callable[..., None]) -> Callable[..., None]:
 
 def _is_encrypted(publication: rtc.RemoteTrackPublication) -> bool:
     return publication.encryption_type != rtc.EncryptionType.NONE
-
-
-def _languages(told: rtc.Participant) -> tuple[str, ...]:
-    """What the participant's attribute declares, as ``fr,en``."""
-    declared = told.attributes.get(LANGUAGES_ATTRIBUTE, "")[:_LONGEST_DECLARATION]
-    codes = dict.fromkeys(code.strip().lower() for code in declared.split(",") if code.strip())
-    return tuple(codes)[:_MOST_LANGUAGES]
 
 
 class LiveKitGateway:

@@ -186,6 +186,10 @@ class RemoteMeeting:
         if participant.id not in self._known:
             await store.add_participant(meeting, participant, languages)
             self._known[participant.id] = participant
+        if participant.shared_room and not self._known[participant.id].shared_room:
+            await store.mark_shared_room(meeting, participant.id, shared=True)
+            self._known[participant.id] = replace(self._known[participant.id], shared_room=True)
+            await self.voices_changed()
         if languages:
             self._declared[participant.id] = languages
         return self._known[participant.id]

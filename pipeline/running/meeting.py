@@ -169,7 +169,9 @@ class RunningMeeting:
     async def _admit(self, participant: Participant, languages: tuple[str, ...]) -> Participant:
         self._refuse_when_over()
         self._equipment.check_languages(languages)
-        return await self._attendance.admit(participant, languages)
+        known = await self._attendance.admit(participant, languages)
+        self._rooms.consider()
+        return known
 
     async def publish(self, source: AudioSource, track: Track) -> None:
         """Takes the sound of ``source`` as ``track`` until it ends, fails, is cancelled or the meeting is over.

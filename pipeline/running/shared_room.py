@@ -32,7 +32,8 @@ _LISTENED = 60.0
 """Seconds of speech in which a second voice must be heard where a check found one, or the track is one person's."""
 _SECOND = 2.0
 """Seconds that a second voice has spoken before words get labels where nobody marked the room."""
-_KEPT = 30.0
+KEPT = 30.0
+"""Seconds of sound that are kept of a room until they are heard."""
 _LEARNT = 5.0
 """Seconds between centroids that are given out, while no voice is new."""
 
@@ -94,6 +95,7 @@ class SharedRoom:
 
     track: Track
     checks: bool
+    kept: float = KEPT
     marked: bool = False
     hearing: bool = False
     closed: bool = False
@@ -129,7 +131,7 @@ class SharedRoom:
 
     def listen(self, known: Centroids) -> None:
         """From the sound that is kept on; ``known`` are voices of its participant."""
-        self.voices, self.sound.most = OnlineVoices(known=known), _KEPT
+        self.voices, self.sound.most = OnlineVoices(known=known), self.kept
         self._talk.clear()
         self._certain = self.marked or len(known) > 1
         stretch = self.sound.stretch()

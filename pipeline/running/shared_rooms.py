@@ -10,7 +10,7 @@ from pipeline.domain import Caption, ParticipantId, Track, TrackEvent, TrackId, 
 from pipeline.errors import RecognitionFailed
 from pipeline.live.voices import OnlineVoices
 from pipeline.ports import AudioBus, VoiceModel
-from pipeline.running.shared_room import CHECKED, Centroids, SharedRoom, Told
+from pipeline.running.shared_room import CHECKED, KEPT, Centroids, SharedRoom, Told
 
 _log = logging.getLogger("greffier.voices")
 
@@ -27,7 +27,8 @@ class SharedRooms:
 
     A track is listened to where its participant is ``marked``, where several voices of it are ``known``, or, with
     ``by_themselves``, where a light check now and then hears a second voice. Without a ``model`` nothing is. A
-    participant's second open track is not listened to. Whatever fails here costs labels, never captions.
+    participant's second open track is not listened to. ``kept`` seconds of sound wait for the model at most, the oldest
+    are given up. Whatever fails here costs labels, never captions.
     """
 
     model: VoiceModel | None
@@ -36,6 +37,7 @@ class SharedRooms:
     marked: Callable[[ParticipantId], bool] = lambda participant: False
     by_themselves: bool = False
     known: dict[ParticipantId, Centroids] = field(default_factory=dict)
+    kept: float = KEPT
     _rooms: dict[TrackId, SharedRoom] = field(default_factory=dict)
     _group: asyncio.TaskGroup | None = None
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
@@ -49,7 +51,7 @@ class SharedRooms:
     def open(self, track: Track) -> None:
         if self.model is None:
             return
-        self._rooms.setdefault(track.id, SharedRoom(track, self.by_themselves)).closed = False
+        self._rooms.setdefault(track.id, SharedRoom(track, self.by_themselves, self.kept)).closed = False
         self.consider()
 
     def resume(self, track: Track, shown: Caption | None, runs: Sequence[VoiceRun]) -> None:

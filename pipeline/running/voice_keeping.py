@@ -98,12 +98,18 @@ class KeptRooms:
         await self.shelf.keep_runs(tuple(_all(runs.values())))
         for (participant, voice), centroid in centroids.items():
             await self.shelf.keep_voice(participant, voice, centroid)
+        if centroids and _names(await self.store.voices(self.meeting)) != _names(self.telling.voices.values()):
+            await self.read()  # somebody's enrolment knows one of them now
         for utterance, each in runs.items():
             if self._runs.get(utterance) is each:
                 del self._runs[utterance]
         for key, centroid in centroids.items():
             if self._centroids.get(key) is centroid:
                 del self._centroids[key]
+
+
+def _names(voices: Iterable[KnownVoice]) -> dict[tuple[ParticipantId, int], str]:
+    return {(voice.participant, voice.voice): voice.name for voice in voices if voice.name is not None}
 
 
 def _all(runs: Iterable[Sequence[VoiceRun]]) -> list[VoiceRun]:

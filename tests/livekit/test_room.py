@@ -1,6 +1,7 @@
 """A stay in a room of a real livekit-server: who is there, and how it ends."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from livekit import api
@@ -38,11 +39,13 @@ async def test_names_and_declared_languages_are_told_as_they_change(
         await until(lambda: stay.told[-1] == Changed(_named("anne", "Anne-Marie"), ("fr", "en")))
         await anne.describe({"greffier.languages": ""})
         await until(lambda: stay.told[-1] == Changed(_named("anne", "Anne-Marie")))
-        await anne.describe({"color": "blue"})
+        await anne.describe({"color": "blue", "greffier.shared_room": "true"})
+        shared = replace(_named("anne", "Anne-Marie"), shared_room=True)
+        await until(lambda: stay.told[-1] == Changed(shared))
         eric = await people.join(room, "eric", "Éric")
         await eric.publish()
         await until(lambda: "eric" in stay.names)
-        assert [event for event in stay.told if isinstance(event, Changed)][2:] == []
+        assert [event for event in stay.told if isinstance(event, Changed)][3:] == []
 
 
 async def test_whoever_declares_ten_thousand_languages_declares_each_once_and_twenty_at_most(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from media_gateway import captioned_room
-from media_gateway.sfu import Departed, Parting, Published, Renewed
+from media_gateway.sfu import Arrived, Departed, Parting, Published, Renewed
 from pipeline import session as shell
 from pipeline.domain import MeetingId, Participant, ParticipantId
 from pipeline.running import meeting as one
@@ -214,6 +214,14 @@ async def test_the_languages_that_a_participant_declares_count(here: Gathering, 
     await here.hears("hello")
     asked = {window.languages for batch in here.stage.engine.batches for window in batch}
     assert asked == {("fr",), ("en", "fr")}
+
+
+async def test_a_participant_who_says_so_shares_a_microphone(here: Gathering, meeting: MeetingId) -> None:
+    here.room.tell(Arrived(Participant(ParticipantId("room"), "Salle Descartes", shared_room=True)))
+    microphone = here.room.publish("room")
+    await until(lambda: microphone.tracks)
+    (room,) = await here.stage.store.participants(meeting)
+    assert room.shared_room
 
 
 async def test_a_language_that_the_model_does_not_know_is_as_none(here: Gathering, meeting: MeetingId) -> None:

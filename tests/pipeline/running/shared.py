@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.domain import SAMPLE_RATE, Participant, ParticipantId, Samples, VoiceActivity, VoiceSpan
 from pipeline.errors import RecognitionFailed
@@ -13,6 +14,11 @@ from tests.pipeline.running.stage import Stage
 ROOM = Participant(ParticipantId("descartes"), "Salle Descartes", shared_room=True)
 STEP = 0.02
 _DIMENSION = 12
+
+
+def sound_of(voice: int) -> NDArray[np.float32]:
+    """Every voice is at right angles to the others."""
+    return np.eye(_DIMENSION, dtype=np.float32)[voice]
 
 
 @dataclass(slots=True)
@@ -67,7 +73,7 @@ class ScriptedVoices:
                 if turn.voice == voice:
                     activity[loud & (moments >= turn.start) & (moments < turn.end), place] = 0.9
             if activity[:, place].sum() * STEP >= 0.45:
-                embeddings[place] = np.eye(_DIMENSION, dtype=np.float32)[voice]
+                embeddings[place] = sound_of(voice)
         return VoiceActivity(start, STEP, activity, embeddings)
 
 

@@ -9,10 +9,10 @@ from typing import Any, cast
 import pytest
 
 from pipeline import session as shell
-from pipeline.domain import VoiceSpan
+from pipeline.domain import Participant, ParticipantId, VoiceSpan
 from pipeline.running import RunningMeeting, shared_rooms, upkeep
 from tests.pipeline.running.owners import Gateway
-from tests.pipeline.running.shared import ROOM, RoomStage
+from tests.pipeline.running.shared import ROOM, RoomStage, sound_of
 from tests.pipeline.running.stage import ANNE, MEETING, Talker, events, eventually, finals, kept, until
 
 
@@ -289,6 +289,16 @@ async def test_a_voice_that_people_name_has_its_name_everywhere_at_once(stage: R
     told = len(events(meeting, "voices"))
     await meeting.voices_changed()
     assert len(events(meeting, "voices")) == told, "what readers know is not told again"
+
+
+async def test_who_enrolled_has_their_name_as_soon_as_they_are_heard(stage: RoomStage) -> None:
+    meeting = await stage.open()
+    eric = Participant(ParticipantId("eric"), "Éric")
+    await stage.store.add_participant(MEETING, eric, ())
+    await stage.store.keep_enrolment(MEETING, eric.id, sound_of(3))
+    room = await stage.talker(meeting, ROOM)
+    await say(stage, room, (7, FIRST), (3, SECOND))
+    await until(lambda: finals(meeting) and labelled(meeting) == [BOTH[0], ("Éric", SECOND)])
 
 
 async def test_voices_without_names_are_called_as_the_room_is_called_now(stage: RoomStage) -> None:
