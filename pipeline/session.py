@@ -22,6 +22,7 @@ from pipeline.domain import (
     WindowKind,
 )
 from pipeline.errors import RecognitionFailed
+from pipeline.live.loudness import level_of
 from pipeline.live.meeting import MeetingCaptioner
 from pipeline.ports import AudioBus, AudioMemory, CaptionSink, Recognizer, TranscriptStore
 from pipeline.streamed import StreamedSpeech
@@ -182,6 +183,7 @@ class Session:
                 self.memory.append(event)
                 if self._missing.get(name) == float("inf"):
                     self._missing[name] = event.start
+                self.core.audio_level(name, event.start, event.end, level_of(event.samples))
                 self.core.audio_until(name, event.end)
                 self.totals.frames += 1
                 self.totals.furthest = max(self.totals.furthest, event.end)

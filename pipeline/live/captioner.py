@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import InitVar, dataclass, field
 
 from pipeline.domain import Caption, Hypothesis, TrackId, Window, WindowKind, Word
+from pipeline.live.crosstalk import CrossTalk
 from pipeline.live.language import LanguageTracker
 from pipeline.live.policies import CommitPolicy
 from pipeline.live.settings import LiveSettings
@@ -42,6 +43,7 @@ class TrackCaptioner:
     new_policy: InitVar[Callable[[], CommitPolicy]]
     language: LanguageTracker
     glossary: tuple[str, ...] = ()
+    crosstalk: InitVar[CrossTalk | None] = None
     said: Utterances = field(init=False)
     streams: StreamedWords = field(init=False)
     _speaking: bool = False
@@ -49,8 +51,8 @@ class TrackCaptioner:
     _window_from: float = 0.0
     _looked_at: float = -1e9
 
-    def __post_init__(self, new_policy: Callable[[], CommitPolicy]) -> None:
-        self.said = Utterances(self.track, self.settings, new_policy)
+    def __post_init__(self, new_policy: Callable[[], CommitPolicy], crosstalk: CrossTalk | None) -> None:
+        self.said = Utterances(self.track, self.settings, new_policy, crosstalk or CrossTalk())
         self.streams = StreamedWords(self.said)
 
     # --- in ---------------------------------------------------------------------------------------------

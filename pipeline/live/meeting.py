@@ -18,6 +18,7 @@ from pipeline.domain import (
     Word,
 )
 from pipeline.live.captioner import TrackCaptioner
+from pipeline.live.crosstalk import CrossTalk
 from pipeline.live.language import LanguageTracker
 from pipeline.live.policies import AlignAtt, CommitPolicy
 from pipeline.live.record_windows import RecordWindows
@@ -82,6 +83,7 @@ class MeetingCaptioner:
     _glossary: tuple[str, ...] = ()
     _lines: dict[TrackId, _Line] = field(default_factory=dict)
     _active: dict[TrackId, _Line] = field(default_factory=dict)  # those of which something may still come
+    _crosstalk: CrossTalk = field(default_factory=CrossTalk)
     _records: list[RecordText] = field(default_factory=list)
     _gaps: list[Gap] = field(default_factory=list)
 
@@ -95,7 +97,8 @@ class MeetingCaptioner:
             self._active[track.id] = line
             return
         tracker = LanguageTracker(track.languages or self.languages)
-        captioner = TrackCaptioner(track.id, self.settings, self.new_policy or self._align_att, tracker)
+        policy = self.new_policy or self._align_att
+        captioner = TrackCaptioner(track.id, self.settings, policy, tracker, crosstalk=self._crosstalk)
         record = RecordWindows(track.id, self.settings.record_join, self.settings.record_window)
         self._lines[track.id] = self._active[track.id] = _Line(track.participant, track.languages, captioner, record)
         self._share_glossary()
@@ -149,6 +152,13 @@ class MeetingCaptioner:
         line = self._lines[track]
         line.captioner.audio_until(at)
         line.record_until(at)
+
+    def audio_level(self, track: TrackId, start: float, end: float, level_db: float) -> None:
+        """The sound of ``track`` between two moments is so loud (dBFS): it tells whose microphone hears whom from afar.
+
+        Tracks of which this is never fed are no copies of others.
+        """
+        self._crosstalk.audio_level(track, start, end, level_db)
 
     def speech_ended(self, track: TrackId, at: float) -> None:
         line = self._lines[track]
@@ -253,6 +263,7 @@ class MeetingCaptioner:
         captions = [caption for line in self._active.values() for caption in line.captioner.captions_to_send()]
         for track in [track for track, line in self._active.items() if line.ended]:
             del self._active[track]
+            self._crosstalk.forget(track)
         return captions
 
     def records_to_keep(self) -> list[RecordText]:

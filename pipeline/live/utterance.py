@@ -11,7 +11,8 @@ class Utterance:
     """``heard`` is the end of the last window recognised for it; ``looked`` says that its language was looked at;
     ``alone`` that its last window left out what was said before; ``resumed`` that another captioner showed it first;
     ``streamed`` that its words come by themselves; ``windows_from`` until when its audio was known as windows took
-    over from that."""
+    over from that. ``held`` words follow ``words`` once it is clear that they are no copy of what another track says;
+    ``copied`` is the end of the last such copy."""
 
     id: UtteranceId
     start: float
@@ -22,6 +23,8 @@ class Utterance:
     looked: bool = False
     alone: bool = False
     words: list[Word] = field(default_factory=list)
+    held: tuple[Word, ...] = ()
+    copied: float = 0.0
     tail: tuple[Word, ...] = ()
     revision: int = 0
     failures: int = 0

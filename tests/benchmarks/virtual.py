@@ -32,6 +32,7 @@ from pipeline.domain import (
 )
 from pipeline.edge import MeetingEdge
 from pipeline.export.event import caption_event
+from pipeline.live.loudness import level_of
 from pipeline.live.meeting import MeetingCaptioner
 from tests.benchmarks.events import Event, by_track, event_of
 from tests.benchmarks.mixing import TrackFile, read_wav
@@ -160,6 +161,7 @@ class _Meeting:
             case TrackOpened(track=track):
                 core.track_opened(track)
             case AudioFrame(track=name):
+                core.audio_level(name, happening.start, happening.end, level_of(happening.samples))
                 core.audio_until(name, happening.end)
             case SpeechStarted(track=name, at=at):
                 core.speech_started(name, at)

@@ -55,7 +55,7 @@ class Recogniser:
 class Player:
     """Drives one meeting; ``captions``, ``gaps`` and ``records`` are what came of it.
 
-    ``gone`` says up to when the audio of a track never came.
+    ``gone`` says up to when the audio of a track never came, ``loud`` how loud tracks are (dBFS), where that is told.
     """
 
     core: MeetingCaptioner
@@ -68,6 +68,7 @@ class Player:
     now: float = 0.0
     sending: set[TrackId] = field(default_factory=set)
     gone: dict[TrackId, float] = field(default_factory=dict)
+    loud: dict[TrackId, float] = field(default_factory=dict)
     windows: list[Window] = field(default_factory=list)
     _on_their_way: list[tuple[float, Window]] = field(default_factory=list)
 
@@ -95,7 +96,7 @@ class Player:
                 waiting.pop(0).happens(self)
                 self.drain()
             for track in sorted(self.sending):
-                self.core.audio_until(track, self.now)
+                self.sounds(track)
             self.core.quiet_until(self.now)
             self.recognise()
 
@@ -118,11 +119,19 @@ class Player:
         self.witness.speech_started(track, at)
         self.core.speech_started(track, at)
         self.sending.add(track)
+        if track in self.loud:
+            self.core.audio_level(track, at, self.now, self.loud[track])
+
+    def sounds(self, track: TrackId) -> None:
+        """Sound of speech comes, until now."""
+        if track in self.loud:
+            self.core.audio_level(track, self.now - self.tick, self.now, self.loud[track])
+        self.core.audio_until(track, self.now)
 
     def ends(self, track: TrackId, at: float) -> None:
         """Speech is over now, since ``at``."""
         if track in self.sending:
-            self.core.audio_until(track, self.now)
+            self.sounds(track)
         self.witness.speech_ended(track, at)
         self.core.speech_ended(track, at)
         self.sending.discard(track)

@@ -5,7 +5,7 @@
     A sentence that says what the timeline shows.
 
     latency 0.3                       seconds until an answer (also: kept SECONDS, languages fr,en,
-    policy local-agreement            busy FROM UNTIL, failing FROM UNTIL)
+    policy local-agreement            busy FROM UNTIL, failing FROM UNTIL, loud TRACK DBFS)
 
     anne   0.0  2.0  Good morning.    words that anne says; [en] before them names their language
     anne   2.5  3.0  (noise)          detected as speech, but nothing is said
@@ -14,7 +14,7 @@
     anne   4.0       (closes)         also: (opens), when a track comes late or comes back
 
     expected
-    anne   Good morning.              one line per final caption, in order per track
+    anne   Good morning.              one line per final caption, in order per track; words that were shown may be gone
     gap    anne 3.0 4.0               in order of their start
     record anne Good morning.         in order of their recognition
 
@@ -58,6 +58,7 @@ class Timeline:
     spans: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: {"busy": [], "failing": []})
     languages: tuple[str, ...] = ("en",)
     local_agreement: bool = False
+    loud: dict[TrackId, float] = field(default_factory=dict)
     moments: list[Moment] = field(default_factory=list)
     script: dict[TrackId, list[Said]] = field(default_factory=dict)
     opened: set[TrackId] = field(default_factory=set)
@@ -66,7 +67,7 @@ class Timeline:
     def play(self) -> Player:
         recogniser = Recogniser(**self.recogniser, busy=tuple(self.spans["busy"]), failing=tuple(self.spans["failing"]))
         core = MeetingCaptioner(SETTINGS, self.languages, LocalAgreement if self.local_agreement else None)
-        player = Player(core, Hearing(self.script), recogniser)
+        player = Player(core, Hearing(self.script), recogniser, loud=self.loud)
         player.play(self.moments)
         return player
 
@@ -96,7 +97,7 @@ def outcome(player: Player) -> Iterator[str]:
     for track in sorted({caption.track for caption in player.finals}):
         for caption in player.finals:
             if caption.track == track:
-                yield f"{track} {caption.committed.strip()}"
+                yield f"{track} {caption.committed.strip()}".strip()
     for gap in sorted(player.gaps, key=lambda gap: (gap.start, gap.track)):
         yield f"gap {gap.track} {gap.start:.1f} {gap.end:.1f}"
     for record in player.records:
@@ -109,6 +110,8 @@ def _behave(timeline: Timeline, words: list[str]) -> None:
             timeline.recogniser[name] = float(seconds)
         case ["busy" | "failing" as name, start, end]:
             timeline.spans[name].append((float(start), float(end)))
+        case ["loud", track, level]:
+            timeline.loud[TrackId(track)] = float(level)
         case ["languages", names]:
             timeline.languages = tuple(names.split(","))
         case ["policy", "local-agreement"]:

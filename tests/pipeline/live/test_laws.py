@@ -187,6 +187,63 @@ def test_a_recogniser_that_fails_now_and_then_costs_no_more_than_it_says(
             assert one.word.text in kept or missed
 
 
+# --- two microphones in one room ------------------------------------------------------------------------------
+
+
+@st.composite
+def rooms(draw: st.DrawFn) -> tuple[Meeting, dict[TrackId, list[Said]], dict[TrackId, float]]:
+    """Anne speaks; Bilal's microphone hears all of it, or as much as it will, some milliseconds later and quieter."""
+    meeting = draw(meetings())
+    anne = meeting.script()[TRACKS[0]]
+    late = draw(st.sampled_from([0.0, 0.05, 0.4]))
+    misheard = draw(st.sets(st.integers(0, 60), max_size=5))
+    copied = [
+        Said(
+            Word(f"{one.word.text}x" if k in misheard else one.word.text, one.word.start + late, one.word.end + late),
+            "en",
+        )
+        for k, one in enumerate(anne)
+    ]
+    spans = [span for span in meeting.utterances if span[0] == TRACKS[0]]
+    meeting.utterances = [*spans, *((TRACKS[1], start + late, end + late) for _, start, end in spans)]
+    meeting.languages = ["en"] * len(meeting.utterances)
+    return (
+        meeting,
+        {TRACKS[0]: anne, TRACKS[1]: copied},
+        {TRACKS[0]: -20.0, TRACKS[1]: draw(st.sampled_from([-35.0, -22.0, -20.0]))},
+    )
+
+
+@modest
+@given(rooms(), recognisers(), st.sampled_from(sorted(POLICIES)))
+def test_what_is_said_is_shown_once_at_least_and_by_whom_it_was_said(
+    room: tuple[Meeting, dict[TrackId, list[Said]], dict[TrackId, float]], recogniser: Recogniser, policy: str
+) -> None:
+    """The laws hold, the louder track keeps every word, the quieter one loses none that is its own."""
+    meeting, script, loud = room
+    players = []
+    for _ in range(2):
+        player = Player(MeetingCaptioner(LIVE, ("en",), POLICIES[policy]), Hearing(script), recogniser, loud=loud)
+        player.play(meeting.moments())
+        players.append(player)
+    assert players[0].captions == players[1].captions
+    assert [word.text for word in shown(players[0], TRACKS[0])] == [one.word.text for one in script[TRACKS[0]]]
+    assert not players[0].gaps
+    if loud[TRACKS[1]] == loud[TRACKS[0]]:
+        assert [word.text for word in shown(players[0], TRACKS[1])] == [one.word.text for one in script[TRACKS[1]]]
+
+
+@modest
+@given(meetings(), recognisers(), st.sampled_from([-20.0, -35.0]), st.sampled_from(sorted(POLICIES)))
+def test_loudness_changes_nothing_where_people_say_different_things(
+    meeting: Meeting, recogniser: Recogniser, level: float, policy: str
+) -> None:
+    core = MeetingCaptioner(LIVE, tuple(dict.fromkeys((*meeting.languages, "en"))), POLICIES[policy])
+    player = Player(core, Hearing(meeting.script()), recogniser, loud={TRACKS[0]: -20.0, TRACKS[1]: level})
+    player.play(meeting.moments())
+    assert player.captions == played(meeting, recogniser, policy).captions
+
+
 # --- any recogniser, any order --------------------------------------------------------------------------------
 
 
@@ -211,6 +268,7 @@ class Chaos:
             if choice([True, False]):
                 player.core.audio_until(track, player.now)
         track = choice(TRACKS)
+        player.core.audio_level(track, max(0.0, player.now - 1.0), player.now, choice([-20.0, -35.0]))
         back = max(0.0, player.now - choice([0.0, 0.3, 0.7]))
         match choice(range(6)):
             case 0:
