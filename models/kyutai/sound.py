@@ -1,6 +1,7 @@
 """Sound of the pipeline, 16 kHz, as the frames that moshi-server steps by: 24 kHz, 80 ms each.
 
-By FFmpeg's resampler, which gives sound where it belongs and holds back a millisecond of it; soxr's holds back 37.
+By FFmpeg's resampler, which holds back one millisecond; soxr's holds back 37. Sound is sent so much later than it was,
+lest its frames be full only with what comes after them.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ import numpy as np
 from models.kyutai.messages import FRAME, RATE, Pcm
 from pipeline.domain import SAMPLE_RATE, Samples
 
+LATER = 26
+"""Samples: the resampler never holds back more."""
 SILENT_FRAME: Pcm = np.zeros(FRAME, np.float32)
 """80 ms; not to be written to."""
 
@@ -18,7 +21,7 @@ SILENT_FRAME: Pcm = np.zeros(FRAME, np.float32)
 class Frames:
     def __init__(self) -> None:
         self._resampler = _new_resampler()
-        self._held: Pcm = np.zeros(0, np.float32)
+        self._held: Pcm = SILENT_FRAME[:LATER]
 
     def push(self, samples: Samples) -> list[Pcm]:
         """The frames that are full now."""
@@ -32,7 +35,7 @@ class Frames:
         self._resampler = _new_resampler()
         if len(self._held):
             frames.append(np.concatenate([self._held, SILENT_FRAME[len(self._held) :]]))
-            self._held = np.zeros(0, np.float32)
+        self._held = SILENT_FRAME[:LATER]
         return frames
 
     def _take(self, fresh: Sequence[av.AudioFrame]) -> list[Pcm]:
