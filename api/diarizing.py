@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from api.settings import DiarizeRecordings, Settings
 from api.variables import DIARIZATION
 from models.downloads import Progress, silent
+from models.voice_onnx import FRAMES, are_made, voice_folder
 from models.weights import locate
 from pipeline.errors import ModelUnavailable
 from pipeline.mixed import VoiceSearch
@@ -30,7 +31,9 @@ def open_diarizer(settings: Settings, progress: Progress, threads: int | None = 
     device = "cuda" if settings.device.value == "cuda" else "cpu"
     if settings.diarization == DIARIZATION.default:
         segmentation, embedding = (locate(name, settings.cache, progress=progress) for name in PACKAGED)
-        return PyannoteDiarizer.of_parts(segmentation, embedding, device)
+        made = voice_folder(settings.cache)
+        frames = made / FRAMES if device == "cpu" and are_made(made) else None
+        return PyannoteDiarizer.of_parts(segmentation, embedding, device, frames, threads or 0)
     folder = locate(settings.diarization, settings.cache, progress=progress, check=_anything)
     return PyannoteDiarizer.of_folder(folder, device)
 

@@ -25,13 +25,14 @@ from torch.nn import functional
 
 from models.campplus import BINS, DIMENSION, CamPlusPlus
 from models.filterbank import filterbank
+from models.voice_onnx import opened
 from pipeline.domain import SAMPLE_RATE, Diarization, Samples, SpeakerCount, VoiceSpan
 from pipeline.errors import ModelUnavailable
 
 set_telemetry_metrics(False)
 
-_CLUSTERING = {"method": "centroid", "threshold": 0.65, "min_cluster_size": 12}
-"""Measured on pyannote's packaged sample and on AMI (docs/benchmarks.md)."""
+_CLUSTERING = {"method": "average", "threshold": 0.4, "min_cluster_size": 12}
+"""From 0.35 to 0.45 the best on pyannote's packaged sample and on the annotated clips (docs/diarization.md)."""
 _MOST_CLUSTERED = 5000
 """Embeddings: clustering takes memory with their square. The rest goes to the nearest centroid."""
 _SHORTEST = SAMPLE_RATE // 2
@@ -63,21 +64,29 @@ class VoiceEmbedding(Model):
 
     dimension = DIMENSION
 
-    def __init__(self, network: CamPlusPlus) -> None:
+    def __init__(self, network: CamPlusPlus, frames: Path | None = None, threads: int = 0) -> None:
+        """``frames`` is ``frames.onnx`` of voice_export, which takes half of torch's time without a GPU."""
         super().__init__(sample_rate=SAMPLE_RATE, num_channels=1)
         self.network = network
+        self._frames = None if frames is None else opened(frames, threads)
 
     def forward(self, waveforms: Tensor, weights: Tensor | None = None, **_: Any) -> Tensor:
         """Each row of ``weights`` says where in its waveform the voice is alone. Raises ``ValueError`` under 0.5 s."""
         if waveforms.shape[-1] < _SHORTEST:
             raise ValueError("a voice needs half a second of sound")
         different, places = _without_repeats(waveforms[:, 0])
-        frames = self.network.frames(filterbank(different, BINS))[places]
+        frames = self._frames_of(filterbank(different, BINS))[places]
         if weights is None:
             spread = torch.ones(len(frames), frames.shape[-1], device=frames.device)
         else:
             spread = functional.interpolate(weights.unsqueeze(1), size=frames.shape[-1], mode="nearest")[:, 0]
         return self.network.pooled(frames, spread)
+
+    def _frames_of(self, banks: Tensor) -> Tensor:
+        if self._frames is None:
+            return self.network.frames(banks)
+        (frames,) = self._frames.run(None, {"banks": banks.numpy()})
+        return torch.from_numpy(frames)
 
 
 def _without_repeats(waveforms: Tensor) -> tuple[Tensor, list[int]]:
@@ -108,20 +117,25 @@ class PyannoteDiarizer:
     pipeline: Any
 
     @classmethod
-    def of_parts(cls, segmentation: Path, embedding: Path, device: str = "cpu") -> "PyannoteDiarizer":
-        """From the folders of ``pyannote-segmentation-3.0`` and ``campplus``. Raises ``ModelUnavailable``."""
+    def of_parts(
+        cls, segmentation: Path, embedding: Path, device: str = "cpu", frames: Path | None = None, threads: int = 0
+    ) -> "PyannoteDiarizer":
+        """From the folders of ``pyannote-segmentation-3.0`` and ``campplus``, on a CPU with ``frames.onnx``, too.
+
+        ``threads`` work on that, 0 takes every core. Raises ``ModelUnavailable``.
+        """
         with _quiet():
             finding, network = read_models(segmentation, embedding)
             pipeline = SpeakerDiarization(
                 segmentation=finding,
                 segmentation_batch_size=_BATCH,
-                embedding=VoiceEmbedding(network),
+                embedding=VoiceEmbedding(network, frames, threads),
                 embedding_batch_size=_BATCH,
                 embedding_exclude_overlap=True,
                 plda=PLDA.__new__(PLDA),  # asked for, and used by another clustering only
                 clustering="AgglomerativeClustering",
             )
-            pipeline.clustering = _BoundedClustering(metric="cosine")
+            pipeline.clustering = _BoundedClustering(metric="cosine", constrained_assignment=True)
             pipeline.instantiate({"segmentation": {"min_duration_off": 0.0}, "clustering": _CLUSTERING})
             return cls(pipeline.to(torch.device(device)))
 

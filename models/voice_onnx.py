@@ -18,7 +18,8 @@ from pipeline.domain import SAMPLE_RATE, Samples, VoiceActivity
 from pipeline.errors import ModelUnavailable, RecognitionFailed
 from pipeline.mixed import give_way
 
-FILES = ("segmentation.onnx", "frames.onnx", "pooling.onnx")
+FRAMES = "frames.onnx"
+FILES = ("segmentation.onnx", FRAMES, "pooling.onnx")
 _FRAME = 270 / SAMPLE_RATE
 """Seconds from one frame of segmentation to the next."""
 _FIRST = (991 - 270) / 2 / SAMPLE_RATE
@@ -32,6 +33,9 @@ _TOGETHER, _DIFFERENT = 1.0, 0.6
 _BATCH = 4
 _MOST_WAITING = 64
 """Windows; a track has one on its way, so that more tracks than this at once are refused one."""
+_NEWEST = 2.0
+"""Seconds heard alone, the newest of its window, that an embedding is of: what segmentation takes for one voice in five
+seconds of short turns is often two, and what is not decided yet is new."""
 _FULL_SCALE = np.float32(1 / 32768)
 _ONLY_ERRORS = 3
 _VOICES_OF_SETS = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1]], np.float32)
@@ -69,6 +73,7 @@ class VoiceNetworks:
         """``alone`` (n, voices) says how likely each voice speaks by itself, ``frames`` (512, m) are of that window."""
         found = np.full((alone.shape[1], 192), np.nan, np.float32)
         weights = (alone > 0.5).astype(np.float32)
+        weights[np.cumsum(weights[::-1], axis=0)[::-1] * _FRAME > _NEWEST] = 0.0
         loud = np.flatnonzero(weights.sum(axis=0) * _FRAME >= _HEARD_ALONE)
         if len(loud):
             places = np.arange(frames.shape[1]) * len(alone) // frames.shape[1]
@@ -91,10 +96,10 @@ def _long_enough(samples: Samples) -> Samples:
     return np.pad(samples, (0, max(0, _SHORTEST - len(samples))))
 
 
-def opened(path: Path) -> onnxruntime.InferenceSession:
-    """Of one thread. Raises ``ModelUnavailable``."""
+def opened(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
+    """0 threads are as many as there are cores. Raises ``ModelUnavailable``."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _ONLY_ERRORS
     if not path.is_file():

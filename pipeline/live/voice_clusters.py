@@ -2,9 +2,8 @@
 
 Method: Coria et al., "Overlap-aware low-latency online speaker diarization based on end-to-end local segmentation"
 (2021): the local voices of one window are matched with the voices known so far by the cosine distance of their
-embeddings, two of a window never with one voice; what is far from all is a new voice. Here a local voice that goes on
-where one of the window before is heard is drawn to the same voice, and one too short to be known by its sound follows
-it alone.
+embeddings, two of a window never with one voice; what is far from all is a new voice. Here a local voice that is too
+short to be known by its sound is the one that was heard at the same moments in the window before.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,8 @@ from numpy.typing import NDArray
 Embedding = NDArray[np.float32]
 _NEAREST = 3
 """With at most three local voices a best matching needs no more than the three nearest of each."""
+_SAME = 0.5
+"""Which part of what is said must be of the voice in the window before."""
 MOST_NUMBER = 100
 """Voices that people make of moved segments have higher ones."""
 _KNOWN_SECONDS = 20.0
@@ -27,15 +28,12 @@ _KNOWN_SECONDS = 20.0
 class ClusterSettings:
     """Cosine distances, in [0, 2]; seconds that a voice is heard alone in one window.
 
-    ``new_voice`` (delta) from every known voice, and it is a new one, once it was alone for ``founding`` seconds.
-    From ``learning`` seconds on (rho) what is heard moves the centroid. ``continuity`` is how much nearer a voice is
-    that spoke at the same moments in the window before.
+    ``new_voice`` (delta) from every known voice, and it is a new one, once it was alone for ``founding`` seconds (rho);
+    from there on what is heard moves the centroid, too.
     """
 
     new_voice: float = 0.6
     founding: float = 1.0
-    learning: float = 1.0
-    continuity: float = 0.2
     most: int = 20
 
 
@@ -70,32 +68,25 @@ class VoiceClusters:
                 matched[place] = self._unmatched(one, taken)
                 taken.add(matched[place])
         for voice, one in zip(matched, local, strict=True):
-            if voice is not None and one.embedding is not None and one.alone >= self._settings.learning:
+            if voice is not None and one.embedding is not None and one.alone >= self._settings.founding:
                 self._sums[voice] = self._sums[voice] + one.embedding * np.float32(one.alone)
         return matched
 
     def _costs(self, one: LocalVoice) -> dict[int, float]:
-        """How unlike each known voice it is; nothing of one whose sound says nothing."""
+        """How far each known voice is; nothing of one whose sound says nothing."""
         if one.embedding is None:
             return {}
-        nearer = self._settings.continuity
-        return {
-            voice: 1.0 - float(centroid @ one.embedding) - nearer * one.before.get(voice, 0.0)
-            for voice, centroid in self.centroids().items()
-        }
+        return {voice: 1.0 - float(centroid @ one.embedding) for voice, centroid in self.centroids().items()}
 
     def _unmatched(self, one: LocalVoice, taken: set[int | None]) -> int | None:
         room = len(self._sums) < self._settings.most and self._newest < MOST_NUMBER
         if one.embedding is not None and one.alone >= self._settings.founding and room:
             self._newest += 1
             self._sums[self._newest] = np.zeros_like(one.embedding)
-            if one.alone < self._settings.learning:
-                self._sums[self._newest] = one.embedding * np.float32(one.alone)
             return self._newest
         followed = max(one.before, key=lambda voice: (one.before[voice], -voice), default=None)
-        if followed is None or followed in taken or one.before[followed] < 0.5:
-            return None
-        return followed
+        known = followed is not None and followed not in taken and one.before[followed] >= _SAME
+        return followed if known else None
 
 
 def _best(costs: Sequence[Mapping[int, float]], most: float) -> list[int | None]:

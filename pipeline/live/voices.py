@@ -67,8 +67,9 @@ class _Matched:
         What other windows say then counts alone.
         """
         unknown = [voice is None for voice in self.voices]
-        alone = (part >= _SPEAKING).sum(axis=1) == 1
-        return (alone & np.array(unknown)[part.argmax(axis=1)])[:, None]
+        alone = (part >= _SPEAKING).sum(axis=1, keepdims=True) == 1
+        nobodys: NDArray[np.bool_] = alone & np.array(unknown)[part.argmax(axis=1)][:, None]
+        return nobodys
 
 
 class OnlineVoices:
@@ -213,7 +214,8 @@ class OnlineVoices:
             for place, voice in enumerate(window.voices):
                 if voice is not None:
                     total[first - begin : first - begin + len(part), voices.index(voice)] += part[:, place]
-        self._turns += _spans(total / np.maximum(count, np.float32(1)), voices, begin, step)
+        mean: NDArray[np.float32] = (total / np.maximum(count, 1)).astype(np.float32)
+        self._turns += _spans(mean, voices, begin, step)
 
 
 def _spans(activity: NDArray[np.float32], voices: Sequence[int], begin: int, step: float) -> list[VoiceSpan]:

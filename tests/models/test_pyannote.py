@@ -11,6 +11,8 @@ import torch
 
 from models.filterbank import filterbank, frames_in
 from models.pyannote import PyannoteDiarizer
+from models.voice_export import export_voices
+from models.voice_onnx import FRAMES
 from models.weights import locate
 from pipeline.domain import Diarization, Samples, SpeakerCount
 from pipeline.errors import ModelUnavailable
@@ -20,7 +22,8 @@ from tests.two_voices import TWO_VOICES, der, two_voices
 
 @pytest.fixture(scope="module")
 def diarizer(cache: Path) -> PyannoteDiarizer:
-    return PyannoteDiarizer.of_parts(locate("pyannote-segmentation-3.0", cache), locate("campplus", cache))
+    parts = locate("pyannote-segmentation-3.0", cache), locate("campplus", cache)
+    return PyannoteDiarizer.of_parts(*parts, frames=export_voices(cache) / FRAMES)
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +52,13 @@ def test_one_voice_at_a_time_is_exclusive(found: Diarization):
     assert all(before.end <= after.start + 1e-6 for before, after in pairwise(ordered))
 
 
-def test_how_many_voices_there_are_may_be_known(diarizer: PyannoteDiarizer):
-    assert diarizer.diarize(two_voices()[: 16_000 * 18], SpeakerCount(exactly=1)).voices == (1,)
+def test_torch_alone_says_what_onnx_runtime_says_and_how_many_voices_there_are_may_be_known(
+    diarizer: PyannoteDiarizer, cache: Path
+):
+    sound = two_voices()[16_000 * 8 : 16_000 * 18]
+    alone = PyannoteDiarizer.of_parts(locate("pyannote-segmentation-3.0", cache), locate("campplus", cache))
+    assert alone.diarize(sound, SpeakerCount(exactly=1)).voices == (1,)
+    assert alone.diarize(sound).spans == diarizer.diarize(sound).spans
 
 
 @pytest.mark.parametrize("sound", [silence(0.0), silence(0.2), silence(12.0), noise(3.0, -40.0)], ids=len)
