@@ -18,6 +18,7 @@ from pipeline.domain import (
     UtteranceId,
     VoiceRun,
     VoiceSpan,
+    Word,
 )
 from pipeline.record.attribution import by_voice
 from pipeline.record.division import settled_voice
@@ -55,12 +56,13 @@ class Settlement:
 def _whole(
     new: Sequence[RecordText], old: Iterable[RecordText], touched: Collection[UtteranceId]
 ) -> tuple[RecordText, ...]:
-    """Those of ``new`` that take no text away.
+    """Those of ``new`` that are surer of their words than the ``old`` ones in whose place they come.
 
     A record text hides whatever is older and shares an utterance with it (``assemble``): it may, where all utterances
     of the older one have a new text.
     """
-    kept = [record for record in new if not set(record.utterances) & set(touched)]
+    old = tuple(old)
+    kept = [record for record in new if not set(record.utterances) & set(touched) and _is_surer(record, old)]
     before = [set(record.utterances) for record in old]
     while True:
         covered = {utterance for record in kept for utterance in record.utterances}
@@ -69,6 +71,15 @@ def _whole(
         if len(whole) == len(kept):
             return tuple(whole)
         kept = whole
+
+
+def _is_surer(record: RecordText, old: Iterable[RecordText]) -> bool:
+    before = [word for each in old if set(each.utterances) & set(record.utterances) for word in each.words]
+    return not before or _certainty(record.words) > _certainty(before)
+
+
+def _certainty(words: Sequence[Word]) -> float:
+    return sum(word.confidence for word in words) / max(1, len(words))
 
 
 # --- voices found in the kept sound ---------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -119,7 +119,8 @@ class Desk:
         for k, text in enumerate(said):
             heard = words(text, 10.0 * k)
             await shelf.keep_final(Caption(TRACK, UtteranceId(f"u{k}"), 1, True, "fr", heard))
-            await shelf.keep_record(RecordText(TRACK, (UtteranceId(f"u{k}"),), "fr", heard))
+            unsure = tuple(replace(word, confidence=0.6) for word in heard)
+            await shelf.keep_record(RecordText(TRACK, (UtteranceId(f"u{k}"),), "fr", unsure))
         await shelf.keep_runs(runs)
         await shelf.keep_end(1020.0)
 

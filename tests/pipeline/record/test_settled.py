@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -135,6 +137,10 @@ def test_a_voice_of_which_nothing_is_known_stays_what_it_is(centroid):
 # --- what it must leave as it is --------------------------------------------------------------------------------
 
 
+def sure(text, certainty):
+    return replace(text, words=tuple(replace(word, confidence=certainty) for word in text.words))
+
+
 def left(settlement, touched=(), records=()):
     return settlement.leaving({UtteranceId(each) for each in touched}, records)
 
@@ -148,10 +154,20 @@ def test_runs_of_what_people_touched_stay():
 
 
 def test_a_record_text_that_would_take_the_text_of_another_utterance_away_is_not_kept():
-    new = (record("a b", "un deux", 0, 2), record("c", "trois", 3, 4), record("d", "quatre", 5, 6))
+    new = tuple(
+        sure(each, 0.9) for each in (record("a b", "1 2", 0, 2), record("c", "3", 3, 4), record("d", "4", 5, 6))
+    )
     settlement = Settlement(Settled.SOUND, records=new)
     assert left(settlement, [], [record("a", "x", 0, 1), record("b", "y", 1, 2)]).records == new
     assert left(settlement, ["b"]).records == new[1:]
     assert left(settlement, [], [record("b c", "x", 1, 4)]).records == new
     assert left(settlement, [], [record("d e", "x", 5, 7)]).records == new[:2]
     assert left(settlement, ["a"], [record("b c", "x", 1, 4)]).records == new[2:]
+
+
+def test_a_record_text_that_is_no_surer_than_the_one_before_is_not_kept():
+    old = [record("a b", "x y", 0, 2), record("d", "z", 5, 6)]  # their words are 0.5 sure
+    new = (sure(record("a", "1", 0, 1), 0.5), record("b", "2", 1, 2), sure(record("c", "3", 3, 4), 0.1))
+    assert left(Settlement(Settled.SOUND, records=new), [], old).records == new[2:]
+    better = (sure(record("d", "4", 5, 6), 0.6),)
+    assert left(Settlement(Settled.SOUND, records=better), [], old).records == better
