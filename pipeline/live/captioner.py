@@ -8,6 +8,7 @@ from dataclasses import InitVar, dataclass, field
 
 from pipeline.domain import Caption, Hypothesis, TrackId, Window, WindowKind, Word
 from pipeline.live.crosstalk import CrossTalk
+from pipeline.live.function_words import scores_of
 from pipeline.live.language import LanguageTracker
 from pipeline.live.policies import CommitPolicy
 from pipeline.live.settings import LiveSettings
@@ -122,7 +123,9 @@ class TrackCaptioner:
         self._stream_on()
 
     def words(self, words: Sequence[Word], tail: Sequence[Word], until: float) -> None:
-        """Take what a stream heard; see ``MeetingCaptioner.words``."""
+        """Take what a stream heard; see ``MeetingCaptioner.words``. It does not say in which language that was."""
+        for word in words:
+            self.language.hear(scores_of(word.text, self.language.languages), max(word.end - word.start, 0.1))
         self.streams.take(words, tail, until, self._language)
         self._window_follows()
 

@@ -121,7 +121,7 @@ class StreamedWords:
             mine.append(self._waiting.popleft())
         words = self._placed(utterance, tuple(mine))
         if words:
-            utterance.tail = ()
+            utterance.tail, utterance.language = (), language
         for word in words:
             utterance = self.said.open[0]
             self.said.commit(utterance, (word,))
@@ -154,6 +154,8 @@ class StreamedWords:
 
     def _placed(self, utterance: Utterance, words: tuple[Word, ...]) -> tuple[Word, ...]:
         """``words`` at times that run forward within the speech and the sound there is, without loops."""
+        if not words:
+            return ()
         end = self.said.audio_end if utterance.end is None else min(utterance.end + TRAIL, self.said.audio_end)
         placed = monotone(words, max(self.said.committed_until, utterance.start - _LEAD), end)
         before = tuple(utterance.words[-_REMEMBERED:])

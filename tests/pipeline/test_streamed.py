@@ -21,6 +21,7 @@ from pipeline.domain import (
     TrackClosed,
     TrackId,
     TrackOpened,
+    UtteranceId,
     Window,
     WindowKind,
     Word,
@@ -82,8 +83,8 @@ class Stage:
     memory: AudioSpool = field(default_factory=lambda: AudioSpool(SpoolSettings(60.0, 60.0)))
     store: MemoryTranscriptStore = field(default_factory=MemoryTranscriptStore)
     shown: list[tuple[float, Caption]] = field(default_factory=list)
+    newest: dict[UtteranceId, Caption] = field(default_factory=dict)
     session: Session = field(init=False)
-    slots: list[tuple[float, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.windows = Windows({ANNE: self.script, BILAL: self.script})
@@ -96,10 +97,11 @@ class Stage:
         return asyncio.get_running_loop().time()
 
     async def send(self, caption: Caption) -> None:
-        for _, before in self.shown:
-            if before.utterance == caption.utterance:
-                assert not before.final, "nothing follows a final"
-                assert caption.words[: len(before.words)] == before.words, "committed words never change"
+        before = self.newest.get(caption.utterance)
+        if before is not None:
+            assert not before.final, "nothing follows a final"
+            assert caption.words[: len(before.words)] == before.words, "committed words never change"
+        self.newest[caption.utterance] = caption
         self.shown.append((self.now(), caption))
 
     async def until(self, at: float) -> None:
@@ -118,7 +120,6 @@ class Stage:
             await self.until(at + STEP)
             await self.bus.send(frame(track, at, STEP))
             at = round(at + STEP, 1)
-            self.slots.append((self.now(), len(self.streams.open_now)))
         await self.bus.send(SpeechEnded(track, end))
 
     async def says_all(self, track: TrackId = ANNE, speech: Sequence[tuple[float, float]] = SPEECH) -> None:
@@ -295,8 +296,8 @@ def test_a_stream_in_trouble_is_replaced_and_nothing_is_lost_or_doubled(kind: st
 
 
 @pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize("kind", sorted(TROUBLE))
-def test_where_no_stream_goes_on_windows_do_in_the_same_utterance(kind: str, seed: int) -> None:
+def test_where_no_stream_goes_on_windows_do_in_the_same_utterance(seed: int) -> None:
+    kind = sorted(TROUBLE)[seed % len(TROUBLE)]
     act, _ = TROUBLE[kind]
     scene = stage()
     at = random.Random(seed).uniform(1.5, 15.5)
@@ -474,8 +475,7 @@ def test_another_session_goes_on_where_this_one_stopped_in_mid_sentence(seed: in
         running.cancel()
         talking.cancel()
         await asyncio.wait([running, talking])
-        newest = {caption.utterance: caption for _, caption in first.shown}
-        shown = next((caption for caption in newest.values() if not caption.final and caption.words), None)
+        shown = next((caption for caption in first.newest.values() if not caption.final and caption.words), None)
         name = Participant(ParticipantId(ANNE), "Anne")
         second.session.resume(Track(ANNE, name), list(first.store.finals.values()), shown, [])
         await second.play(goes_on(needed))

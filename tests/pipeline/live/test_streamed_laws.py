@@ -14,6 +14,7 @@ from tests.timelines.hearing import Hearing
 from tests.timelines.player import Player, Recogniser
 
 DELAY = 0.5
+fewer = settings(modest, max_examples=15)
 
 
 @dataclass(slots=True)
@@ -100,7 +101,7 @@ def played(
     return player
 
 
-@settings(modest, max_examples=60)
+@settings(fewer, max_examples=30)
 @given(meetings(), TROUBLES, st.sampled_from([0.0, 0.3, 1.5]))
 def test_every_word_is_in_one_final_wherever_words_come_from(
     meeting: Meeting, troubles: list[tuple[float, str]], latency: float
@@ -111,7 +112,7 @@ def test_every_word_is_in_one_final_wherever_words_come_from(
     assert not player.gaps
 
 
-@modest
+@fewer
 @given(meetings(), TROUBLES, st.sampled_from([-0.15, 0.0, 0.15]))
 def test_times_of_a_stream_that_are_a_little_off_lose_and_double_nothing(
     meeting: Meeting, troubles: list[tuple[float, str]], shift: float
@@ -122,7 +123,7 @@ def test_times_of_a_stream_that_are_a_little_off_lose_and_double_nothing(
         assert [word.text for word in shown(player, track)] == [one.word.text for one in said]
 
 
-@modest
+@fewer
 @given(meetings())
 def test_no_window_but_those_of_the_record_is_asked_for_while_words_come_by_themselves(meeting: Meeting) -> None:
     player = played(meeting, [])
@@ -133,7 +134,7 @@ def test_no_window_but_those_of_the_record_is_asked_for_while_words_come_by_them
     assert len(heard) == len(set(heard))
 
 
-@modest
+@fewer
 @given(meetings(), TROUBLES)
 def test_the_same_streams_give_the_same_captions(meeting: Meeting, troubles: list[tuple[float, str]]) -> None:
     first, second = played(meeting, troubles), played(meeting, troubles)
@@ -141,8 +142,8 @@ def test_the_same_streams_give_the_same_captions(meeting: Meeting, troubles: lis
     assert first.records == second.records
 
 
-@modest
-@given(meetings(longest=100.0))
+@fewer
+@given(meetings())
 def test_speech_that_goes_on_is_divided_as_it_is_with_windows(meeting: Meeting) -> None:
     for final in played(meeting, []).finals:
         assert final.words[-1].end - final.words[0].start <= LIVE.hard_utterance + 1.0
@@ -184,7 +185,7 @@ class StreamedChaos(Chaos):
         self.player.core.words(choice(TRACKS), words[:count], words[count:], until)
 
 
-@settings(modest, max_examples=250)
+@settings(fewer, max_examples=150)
 @given(st.integers(0, 2**32), st.integers(0, 120))
 def test_the_laws_hold_whatever_a_stream_says_and_whenever(seed: int, steps: int) -> None:
     player = Player(MeetingCaptioner(LIVE, ("fr", "en")), Hearing({}))
