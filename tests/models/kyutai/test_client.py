@@ -281,6 +281,37 @@ async def test_an_answer_that_is_no_handshake_is_a_failure() -> None:
             await servers.open()
 
 
+async def test_whoever_stops_waiting_for_a_slot_leaves_none_behind() -> None:
+    async with babbling() as (server,), KyutaiServers(settings(server, probed=60.0)) as servers:
+        await until(lambda: server.opened == 1 and not server.now_open)
+        server.stall()
+        opening = asyncio.create_task(servers.open())
+        await until(lambda: servers.servers[0].used)
+        opening.cancel()
+        await asyncio.wait([opening])
+        assert opening.cancelled()
+        server.resume()
+        await until(lambda: not servers.servers[0].used)
+        await server.until_open(0)
+
+
+async def test_the_key_is_sent_to_nobody_to_whom_a_server_refers() -> None:
+    async with babbling() as (other,):
+
+        async def refer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(f"HTTP/1.1 302 Found\r\nLocation: {other.url}\r\nContent-Length: 0\r\n\r\n".encode())
+            writer.close()
+
+        async with await asyncio.start_server(refer, "127.0.0.1", 0) as referring:
+            port = referring.sockets[0].getsockname()[1]
+            chosen = ServerSettings((f"ws://127.0.0.1:{port}/api/asr-streaming",), KEY, connecting=10.0)
+            async with KyutaiServers(chosen) as servers:
+                with pytest.raises(RecognitionFailed, match="302"):
+                    await servers.open()
+        assert other.opened == 0
+
+
 # --- rotation ---------------------------------------------------------------------------------------------------------
 
 
