@@ -1,5 +1,6 @@
 """What tests of several folders share: the real cache of weights, the real model by its folder, real databases."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from api.settings import read_settings
+from models.voice_onnx import are_made, voice_folder
 from models.weights import locate
 from pipeline.store.database import open_database
 from tests.postgresql_server import PostgreSql, running_postgresql
@@ -26,6 +28,17 @@ def cache() -> Path:
 @pytest.fixture(scope="session")
 def whisper_base(cache: Path) -> Path:
     return locate("whisper-base", cache)
+
+
+@pytest.fixture(scope="session")
+def voices_onnx(cache: Path) -> Path:
+    """Made at set-up; without them a laptop skips and CI fails."""
+    folder = voice_folder(cache)
+    if not are_made(folder):
+        if os.environ.get("CI"):
+            pytest.fail(f"{folder} is missing: CI needs the voice models that make setup makes")
+        pytest.skip(f"{folder} is not on this machine")
+    return folder
 
 
 @pytest.fixture(scope="session")

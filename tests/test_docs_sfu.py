@@ -12,8 +12,8 @@ from api.settings import JanusSettings, LiveKitSettings
 from media_gateway.captioned_rooms import Standing
 from media_gateway.janus.outward import FEED_NAME
 from media_gateway.livekit.access import agent_identity
+from media_gateway.livekit.declared import LANGUAGES, SHARED_ROOM
 from media_gateway.livekit.metadata_collection import MetadataSettings
-from media_gateway.livekit.room import LANGUAGES_ATTRIBUTE
 from media_gateway.livekit.transcription import (
     NOTICE_TOPIC,
     TRANSCRIPTION_TOPIC,
@@ -91,7 +91,7 @@ def test_the_dialects_are_as_told() -> None:
     assert f"`{stream.attributes['lk.segment_id']}`" in page
     (segment,) = legacy_segments(CAPTION)
     assert f"`{segment.id.replace('.1', '.<number>')}`" in page
-    for name in (LANGUAGES_ATTRIBUTE, NOTICE_TOPIC, TRANSCRIPTION_TOPIC):
+    for name in (LANGUAGES, SHARED_ROOM, NOTICE_TOPIC, TRANSCRIPTION_TOPIC):
         assert f"`{name}`" in page
     notice = notice_stream(
         {"type": "notice", "sequence": 1, "sent_at": 0, "meeting": "9", "code": "delayed", "at": 61.2}

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import websockets
 
-from models.voice_onnx import are_made, voice_folder
 from pipeline.domain import SAMPLE_RATE, Samples
 from tests.serving import Process, process
 from tests.two_voices import reference, two_voices
@@ -60,9 +59,7 @@ def agreement(words: list[tuple[float, float, int]], begun: float) -> float:
 
 
 @pytest.fixture
-def server(tmp_path: Path, whisper_base: Path, cache: Path) -> Any:
-    if not are_made(voice_folder(cache)):
-        pytest.skip("the voice models are not made on this machine: make setup")
+def server(tmp_path: Path, whisper_base: Path, voices_onnx: Path) -> Any:
     with process(tmp_path, GREFFIER_LANGUAGES="en") as serving:
         yield serving
 

@@ -96,9 +96,12 @@ def test_what_may_still_change_keeps_its_contrast_in_every_choice_of_colours(
                 people.know(`p${who}`, `Person ${who}`, who % 3 > 0);
                 list.show([{
                     utterance: `u${who}`, participant: `p${who}`, speaker: `Person ${who}`, revision: 1, final: false,
-                    committed: " Words that stay", tail: " and words that may not", words: [], sent_at: who,
-                    language: "en",
+                    committed: " Words that stay", tail: " and words that may not", sent_at: who, language: "en",
+                    words: [" Words", " that", " stay"].map(text => ({text, start: who, end: who})),
                 }]);
+                const run = (first, speaker) => ({first, count: 1, voice: first + 1, speaker});
+                const runs = [run(0, "One"), run(1, "Two")]; // and a word of nobody
+                if (who % 2) list.show([{type: "voices", utterance: `u${who}`, runs}]);
             }
         }"""
     )

@@ -182,8 +182,9 @@ function enter() {
 /** Joins, or joins again as the same participant when the token is old. */
 async function join() {
   if (joined && new Date(joined.expires_at) - Date.now() > 60_000) return joined;
-  const { name, language } = at("speak").elements;
-  const wanted = { name: name.value.trim(), mode: "publish", languages: language.value ? [language.value] : [] };
+  const { name, language, shared } = at("speak").elements;
+  const spoken = { languages: language.value ? [language.value] : [], shared_room: shared.checked };
+  const wanted = { name: name.value.trim(), mode: "publish", ...spoken };
   const id = joined?.participant ?? recall(MINE, TAB)[meeting];
   joined = await ask("POST", `${base}/participants`, id ? { ...wanted, id } : wanted);
   remember(MINE, { [meeting]: joined.participant }, TAB);
