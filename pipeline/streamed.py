@@ -84,6 +84,7 @@ class _Talk:
     failures: int = 0
     moved_at: float = 0.0  # steady: when a stream last got on, or began
     worded_at: float = 0.0  # steady: when a word last came, or the stream began
+    reached: float = 0.0  # seconds of the stream that it has heard
     flushed: float | None = None  # seconds of the stream that it was told to flush
     asked_at: float | None = None  # steady: since when the last words of speech that ended are waited for
     answered_at: float | None = None  # steady
@@ -110,7 +111,7 @@ class _Talk:
     def begins(self, steady: float) -> None:
         """A stream begins."""
         self.moved_at = self.worded_at = steady
-        self.flushed = self.answered_at = None
+        self.reached, self.flushed, self.answered_at = 0.0, None, None
         self.asked_at = steady if self.over else None
         self.doubted = False
 
@@ -273,21 +274,24 @@ class StreamedSpeech:
                 await stream.send(samples)
             elif talk.over and talk.flushed is None:
                 talk.flushed = sound.seconds
-                await stream.flush()
+                if talk.reached < sound.seconds - _EXACT:
+                    await stream.flush()
+                else:  # it was flushed, and nothing was sent since
+                    self.core.words(talk.track, (), (), self._heard_until(talk, talk.reached, sound, _steady()))
+                    await self.changed()
             else:
                 await talk.woken.wait()
 
     async def _read(self, talk: _Talk, stream: SpeechStream, sound: StreamedSound) -> None:
         shown: tuple[Word, ...] = ()
-        reached = 0.0
         async for heard in stream.heard():
             now = _steady()
             words, tail = _in_meeting_time(heard.words, sound), _in_meeting_time(heard.tail, sound)
             if words or heard.tail not in {(), shown}:
                 talk.says(words, now)
-            if heard.until > reached:
-                talk.moved_at = now
-            shown, reached = heard.tail, max(reached, heard.until)
+            if heard.until > talk.reached:
+                talk.moved_at, talk.reached = now, heard.until
+            shown = heard.tail
             self.core.words(talk.track, words, tail, self._heard_until(talk, heard.until, sound, now))
             sound.forget(heard.until - _REMEMBERED)
             self.memory.forget(talk.track, self.core.needed_from(talk.track))

@@ -241,6 +241,22 @@ def test_sound_that_is_lost_leaves_the_times_after_it_right() -> None:
     assert [(gap.start, gap.end) for gap in scene.store.gaps] == [(3.0, 6.0)]
 
 
+def test_speech_that_ends_without_any_sound_is_not_waited_for() -> None:
+    scene = stage()
+
+    async def breathes() -> None:
+        await scene.opens(ANNE)
+        await scene.talks(ANNE, 1.0, 9.0)
+        await scene.until(9.8)
+        await scene.bus.send(SpeechStarted(ANNE, 9.7))
+        await scene.bus.send(SpeechEnded(ANNE, 9.8))
+        await scene.until(10.2)
+        assert not scene.core.streaming(ANNE)
+
+    in_virtual_time(scene.play(breathes()))
+    assert len(scene.streams.streams) == 1
+
+
 # --- trouble in mid sentence ----------------------------------------------------------------------------------
 
 
