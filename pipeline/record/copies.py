@@ -43,6 +43,10 @@ ABOUT_DB = 4.0
 """What is as much quieter, but for this, while the other track is heard is heard from afar, whatever its words."""
 
 
+_BEGINNING = 5
+"""Words that begin with the same letters, so many of them, are the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """``count`` words of a line from number ``first`` on that line ``other`` says too, from number ``original`` on."""
@@ -72,12 +76,18 @@ class Lines:
             places.sort()
 
     def runs(self, line: int, least: int = LEAST) -> list[Run]:
-        """All runs of at least so many words, as long as they get, that ``line`` has in common with another line."""
+        """All runs of at least so many words, as long as they get, that ``line`` has in common with another line.
+
+        A run ends at a pause, and where the other microphone becomes the nearer one: somebody else speaks.
+        """
         found: list[Run] = []
         growing: dict[tuple[int, int], int] = {}
         for place, word in enumerate(self.lines[line]):
-            longer = {(other, at): growing.get((other, at - 1), 0) + 1 for other, at in self._near(word, line)}
-            ended = {end: count for end, count in growing.items() if (end[0], end[1] + 1) not in longer}
+            longer = {
+                (other, at): 1 + (growing.get((other, at - 1), 0) if self._goes_on(line, place, other, at) else 0)
+                for other, at in self._near(word, line)
+            }
+            ended = {end: count for end, count in growing.items() if longer.get((end[0], end[1] + 1), 1) == 1}
             found += _runs(place, ended)
             growing = longer
         found += _runs(len(self.lines[line]), growing)
@@ -92,6 +102,17 @@ class Lines:
         """By how many decibels the words of a ``run`` of ``line`` are quieter than those of the other line."""
         words = self.lines[line][run.first : run.end]
         return apart(words, self.lines[run.other][run.original : run.original + run.count])
+
+    def _goes_on(self, line: int, place: int, other: int, at: int) -> bool:
+        """Whether a word of ``line`` and the same one of another go on with what is before both."""
+        if not place or not at:
+            return False
+        ours, theirs = self.lines[line][place - 1 : place + 1], self.lines[other][at - 1 : at + 1]
+        quieter = [apart([word], [copy]) for word, copy in zip(ours, theirs, strict=True)]
+        turned = any(one is not None and one > LOUDER_DB for one in quieter) and any(
+            one is not None and one < -LOUDER_DB for one in quieter
+        )
+        return not turned and ours[1].start - ours[0].end <= APART_S
 
     def _near(self, word: Word, line: int) -> Iterator[tuple[int, int]]:
         places = self._places[plain_form(word.text)]
@@ -137,8 +158,8 @@ def loudness(words: Sequence[Word]) -> float | None:
 
 @lru_cache(maxsize=4096)
 def plain_form(text: str) -> str:
-    """What is said, without case, accents, spaces and punctuation."""
-    return spoken_form("".join(sign for sign in normalize("NFKD", text) if not combining(sign)))
+    """What is said, without case, accents, spaces and punctuation, but for endings: those are misheard first."""
+    return spoken_form("".join(sign for sign in normalize("NFKD", text) if not combining(sign)))[:_BEGINNING]
 
 
 def _runs(end: int, lengths: dict[tuple[int, int], int]) -> Iterator[Run]:

@@ -31,8 +31,9 @@ def test_the_louder_words_are_nobodys_copy():
     assert copies(said(GREETING, 0.0, LOUD), said(GREETING, 0.06, QUIET)) == []
 
 
-def test_words_are_compared_without_case_accents_and_punctuation():
+def test_words_are_compared_without_case_accents_punctuation_and_endings():
     assert plain_form(" Été,") == "ete"
+    assert copies(said("et forêts et conseillers généraux", 0, QUIET), said("et forêt et conseiller général", 0, LOUD))
     assert copies(said("BONJOUR, à tous !".replace(" !", "!"), 0.0, QUIET), said("bonjour a tous", 0.0, LOUD))
 
 
@@ -83,6 +84,16 @@ def test_a_run_ends_where_one_track_says_something_else():
     ours = said("bonjour à tous chers amis et bienvenue à cette réunion", 0.0, QUIET)
     theirs = said("bonjour à tous chères amies et bienvenue à cette réunion", 0.05, LOUD)
     assert copies(ours, theirs) == [Run(1, 0, 0, 3), Run(1, 5, 5, 5)]
+
+
+def test_a_run_ends_at_a_pause_and_where_the_other_microphone_becomes_the_nearer_one():
+    ours = (*said("merci à vous tous", 0.0, QUIET), *said("bonjour à tous ici", 1.3, LOUD))
+    theirs = (*said("merci à vous tous", 0.0, LOUD), *said("bonjour à tous ici", 1.3, QUIET))
+    assert copies(ours, theirs) == [Run(1, 0, 0, 4)]
+    assert copies(theirs, ours) == [Run(1, 4, 4, 4)]
+    later = (*said("merci à vous tous", 0.0, QUIET), *said("bonjour à tous ici", 2.3, QUIET))
+    louder = (*said("merci à vous tous", 0.0, LOUD), *said("bonjour à tous ici", 2.3, LOUD))
+    assert copies(later, louder) == [Run(1, 0, 0, 4), Run(1, 4, 4, 4)]
 
 
 def test_runs_of_several_tracks_are_found_and_a_track_is_no_copy_of_itself():
