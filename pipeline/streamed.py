@@ -50,7 +50,7 @@ class StreamSettings:
     opening: float = 1.5
     retry: float = 0.1
     answer: float = 1.5
-    linger: float = 1.5
+    linger: float = 1.0
 
 
 class _End(Enum):

@@ -36,7 +36,7 @@ from tests.virtual_time import in_virtual_time
 
 ANNE, BILAL = TrackId("anne"), TrackId("bilal")
 ONSET, HANG, STEP = 0.25, 0.5, 0.1
-SPEECH = ((1.0, 9.0), (10.5, 16.0), (30.0, 33.0))
+SPEECH = ((1.0, 9.0), (10.2, 16.2), (30.0, 33.0))
 
 
 def words(speech: Sequence[tuple[float, float]] = SPEECH) -> list[Word]:
