@@ -33,8 +33,7 @@ from pipeline.export.event import seconds
 from pipeline.export.json import without_surrogates
 from pipeline.export.markdown import escaped
 from pipeline.export.names import speaker_names
-from pipeline.record.minutes import Attendee, Minutes, Span, joined
-from pipeline.record.turns import LONG_SILENCE_S
+from pipeline.record.minutes import Attendee, Minutes, Span
 
 SCHEMA = "greffier/minutes"
 VERSION = 1
@@ -148,5 +147,4 @@ def _row(minutes: Minutes, attendee: Attendee, name: str) -> str:
 
 
 def _when(attendee: Attendee, name: str) -> str:
-    spans = joined(attendee.spoke, LONG_SILENCE_S)
-    return f"- **{escaped(name)}**: " + ", ".join(f"{short(start)}–{short(end)}" for start, end in spans)
+    return f"- **{escaped(name)}**: " + ", ".join(f"{short(start)}–{short(end)}" for start, end in attendee.spoke)
