@@ -148,6 +148,8 @@ class SharedRooms:
         elif room.check_due() and not self._is_heard(room.track.participant.id):
             room.hearing = True
             self._group.create_task(self._check(room))
+        elif room.closed:
+            room.sound.forget(float("inf"))
 
     async def _hear(self, room: SharedRoom, voices: OnlineVoices, start: float, end: float) -> None:
         assert self.model is not None  # noqa: S101 - rooms are opened where there is one

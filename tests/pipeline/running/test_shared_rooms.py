@@ -259,6 +259,19 @@ async def test_a_participant_on_two_tracks_is_listened_to_on_the_first(stage: Ro
     await until(lambda: ("Salle Descartes (voix 1)", SECOND) in labelled(meeting))
 
 
+async def test_nothing_is_kept_of_the_sound_of_a_track_that_has_ended(alert: RoomStage) -> None:
+    meeting = await alert.open()
+    anne, room = await alert.talker(meeting, ANNE), await alert.talker(meeting, ROOM)
+    await say(alert, anne, (7, FIRST))
+    await say(alert, room, (3, SECOND))
+    await until(lambda: len(finals(meeting)) == 2 and labelled(meeting))
+    kept = [each.sound for each in meeting._rooms._rooms.values()]
+    assert [sound.stretch() is None for sound in kept] == [False, False]
+    anne.hang_up()
+    room.hang_up()
+    await until(lambda: all(sound.stretch() is None for sound in kept))
+
+
 async def test_who_comes_back_has_the_voice_they_had(stage: RoomStage) -> None:
     meeting = await stage.open()
     room = await stage.talker(meeting, ROOM)
