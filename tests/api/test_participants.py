@@ -70,7 +70,8 @@ async def test_the_same_participant_twice_is_one(served: Serving) -> None:
     await join(served, meeting, name="Anne", id="anne", mode="publish")
     await join(served, meeting, name="Anne M.", id="anne", mode="publish")
     listed = (await served.http.get(f"/api/v1/meetings/{meeting}/participants")).json()["participants"]
-    assert listed == [{"participant": "anne", "name": "Anne M.", "shared_room": False, "enrolled": False, "present": []}]
+    anne = {"participant": "anne", "name": "Anne M.", "shared_room": False, "enrolled": False, "present": []}
+    assert listed == [anne]
 
 
 async def test_who_was_there_is_listed_with_when(served: Serving) -> None:
