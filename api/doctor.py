@@ -16,10 +16,20 @@ from urllib.parse import urlsplit
 import ctranslate2
 import psutil
 
-from api.settings import Device, JanusSettings, KyutaiSettings, LiveKitSettings, S3Settings, Settings
-from api.variables import DATABASE_URL, JANUS_URL, KYUTAI_URLS, LIVEKIT_URL, REDIS_URL, S3_ENDPOINT, Variable
+from api.settings import Device, JanusSettings, KyutaiSettings, LiveKitSettings, S3Settings, Settings, SharedRooms
+from api.variables import (
+    DATABASE_URL,
+    JANUS_URL,
+    KYUTAI_URLS,
+    LIVEKIT_URL,
+    REDIS_URL,
+    S3_ENDPOINT,
+    SHARED_ROOMS,
+    Variable,
+)
 from models.cuda import load_cublas
 from models.silero import bundled_model
+from models.voice_onnx import are_made, voice_folder
 from models.weights import flaws
 from pipeline.errors import GreffierError, ModelUnavailable, NotFound
 
@@ -63,6 +73,7 @@ def examine(settings: Settings) -> list[Finding]:
         *_packages(),
         _weights(settings.model, settings.cache),
         _detector(),
+        *_voices(settings),
         _processor(Path("/proc/cpuinfo")),
         _cores(Path("/sys/fs/cgroup/cpu.max")),
         _memory(),
@@ -137,6 +148,15 @@ def _detector() -> Finding:
         return Finding(Level.FINE, "weights", f"{bundled_model().name} is there")
     except ModelUnavailable as error:
         return Finding(Level.MISSING, "weights", str(error), "make setup")
+
+
+def _voices(settings: Settings) -> list[Finding]:
+    if settings.shared_rooms is SharedRooms.NEVER:
+        return []
+    if are_made(voice_folder(settings.cache)):
+        return [Finding(Level.FINE, "voices", "the models for shared microphones are there")]
+    remedy = f"make setup makes them, with the extra diarization; or set {SHARED_ROOMS.name}=never"
+    return [Finding(Level.NOTE, "voices", "no models: voices at shared microphones are not told apart live", remedy)]
 
 
 def _processor(cpuinfo: Path) -> Finding:

@@ -18,7 +18,7 @@ import pytest
 
 from api import doctor
 from api.doctor import Finding, Level, all_well, examine, render
-from api.settings import Device, JanusSettings, LiveKitSettings, Settings, read_settings
+from api.settings import Device, JanusSettings, LiveKitSettings, Settings, SharedRooms, read_settings
 from tests.postgresql_server import PostgreSql
 from tests.redis_server import RedisServer
 from tests.s3_server import BUCKET, running_s3
@@ -51,6 +51,14 @@ def test_missing_weights_are_named_with_how_to_get_them_and_not_fetched(bare: Se
     assert "model.bin: missing" in missing[0].said
     assert missing[0].remedy == f"python -m models.weights --cache {bare.cache} whisper-base"
     assert not bare.cache.exists()
+
+
+def test_what_tells_voices_apart_is_noted_where_it_is_not_and_asked_for(bare: Settings, voices_onnx: Path) -> None:
+    lacking = only(examine(bare), "voices")
+    assert (lacking.level, "GREFFIER_SHARED_ROOMS=never" in lacking.remedy) == (Level.NOTE, True)
+    assert only(examine(replace(bare, cache=voices_onnx.parents[1])), "voices").level is Level.FINE
+    never = replace(bare, shared_rooms=SharedRooms.NEVER)
+    assert not [finding for finding in examine(never) if finding.subject == "voices"]
 
 
 def test_a_model_that_means_nothing_is_missing(tmp_path: Path) -> None:
