@@ -15,9 +15,10 @@ from pipeline.live.loudness import Loudness
 from pipeline.record.copies import (
     ABOUT_DB,
     AFAR,
-    APART_S,
+    EARLY_S,
     FARTHER_DB,
     LASTING_S,
+    LATE_S,
     LEAST,
     Lines,
     Run,
@@ -146,7 +147,7 @@ class CrossTalk:
         if not words or not numbered:
             return _Judgement(clear=len(words))
         ours = [word for _, word in numbered]
-        theirs = self._meanwhile(track, ours[0].start - APART_S, ours[-1].end + APART_S)
+        theirs = self._meanwhile(track, ours[0].start - LATE_S, ours[-1].end + EARLY_S)
         lines = Lines([ours, *theirs.values()])
         runs = lines.runs(0, 1)
         copies = [run for run in runs if run.count >= LEAST and lines.copied(0, run)]

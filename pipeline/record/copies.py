@@ -1,10 +1,10 @@
 """Words of one microphone that another one heard as well: two microphones of one room.
 
-A copy is three or more words in a row that another track says too, each within a second, and louder. Six words in a
-row are never said by two people at once, so a little louder is enough; three to five may be ("bonjour à tous", "merci
-beaucoup, au revoir"), so it takes as much as a microphone at the next place is quieter. A phrase of fewer than three
-different words ("oui, oui, oui") is nobody's copy. Where nobody measured how loud words were, six and more are a copy
-of the same ones that a recogniser was surer of. Of words that are as loud, or as sure, neither are a copy.
+A copy is three or more words in a row that another track says too, within a second and about when the copy is heard or
+before, and louder by as much as a microphone loses at twice the distance: people at microphones of their own who say
+the same at once ("bonjour à tous", "merci beaucoup, au revoir") are about as loud, and rarely as much at once. A phrase
+of fewer than three different words ("oui, oui, oui") is nobody's copy. Where nobody measured how loud words were, six
+and more are a copy of the same ones that a recogniser was surer of.
 
 What is heard from afar is often misheard. Once some words were copies, it is known how much quieter the one microphone
 hears whoever speaks at the other; words that are about as much quieter than what is said there meanwhile are copies,
@@ -21,18 +21,18 @@ from unicodedata import combining, normalize
 from pipeline.domain import Word
 from pipeline.record.shares import spoken_form
 
-APART_S = 1.0
-"""How far apart a word and its copy may start."""
+LATE_S = 1.0
+"""A copy is heard no later than this after what it copies."""
+EARLY_S = 0.5
+"""Nor earlier than this before it: recognisers are as wrong about when a word begins, and networks are late."""
 LEAST = 3
 """Fewer words in a row, or fewer different ones, are no copy."""
-MANY = 6
-"""So many words in a row are not said by two people at once."""
 FARTHER_DB = 6.0
-"""How much louder fewer words are where they were said: as much as a microphone loses at twice the distance."""
-LOUDER_DB = 1.0
-"""How much louder many words are where they were said."""
-SURER = 0.02
-"""How much more confident a recogniser is of many words where they were said."""
+"""How much louder words are where they were said."""
+_NEARER_DB = 1.0
+"""Whose microphone somebody is nearer to is clear from so much on."""
+_MANY, _SURER = 6, 0.02
+"""Without loudness it takes so many words, and so much more confidence where they were said."""
 STEP_S = 0.25
 """Of a final, it is kept how loud its track was in each so many seconds."""
 AFAR = 8
@@ -41,8 +41,6 @@ LASTING_S = 60.0
 """That is known for so long: people move, and microphones are turned."""
 ABOUT_DB = 4.0
 """What is as much quieter, but for this, while the other track is heard is heard from afar, whatever its words."""
-
-
 _BEGINNING = 5
 """Words that begin with the same letters, so many of them, are the same."""
 
@@ -109,15 +107,14 @@ class Lines:
             return False
         ours, theirs = self.lines[line][place - 1 : place + 1], self.lines[other][at - 1 : at + 1]
         quieter = [apart([word], [copy]) for word, copy in zip(ours, theirs, strict=True)]
-        turned = any(one is not None and one > LOUDER_DB for one in quieter) and any(
-            one is not None and one < -LOUDER_DB for one in quieter
-        )
-        return not turned and ours[1].start - ours[0].end <= APART_S
+        known = [each for each in quieter if each is not None]
+        turned = min(known, default=0.0) < -_NEARER_DB and max(known, default=0.0) > _NEARER_DB
+        return not turned and ours[1].start - ours[0].end <= LATE_S
 
     def _near(self, word: Word, line: int) -> Iterator[tuple[int, int]]:
         places = self._places[plain_form(word.text)]
-        first = bisect_left(places, word.start - APART_S, key=lambda place: place[0])
-        last = bisect_right(places, word.start + APART_S, key=lambda place: place[0])
+        first = bisect_left(places, word.start - LATE_S, key=lambda place: place[0])
+        last = bisect_right(places, word.start + EARLY_S, key=lambda place: place[0])
         return ((number, place) for _, number, place in places[first:last] if number != line)
 
 
@@ -125,11 +122,10 @@ def is_copy(words: Sequence[Word], others: Sequence[Word]) -> bool:
     """Whether ``words`` are a copy of ``others``, which say the same."""
     if len({plain_form(word.text) for word in words}) < LEAST:
         return False
-    many = len(words) >= MANY
     quieter = apart(words, others)
     if quieter is not None:
-        return quieter >= (LOUDER_DB if many else FARTHER_DB)
-    return many and _confidence(others) - _confidence(words) >= SURER
+        return quieter >= FARTHER_DB
+    return len(words) >= _MANY and _confidence(others) - _confidence(words) >= _SURER
 
 
 def measured(words: Sequence[Word], levels: Sequence[tuple[float, float]]) -> tuple[Word, ...]:
