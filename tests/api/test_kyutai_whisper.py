@@ -18,8 +18,8 @@ from tests.serving import Served, serving
 
 CLIPS = ("en_LJ010-0008.wav", "fr_pv_leopard.wav")
 PAUSE = 1.0
-WORSE = 0.02
-"""How much higher than that of meetings the share of wrong words may be."""
+MORE_WRONG = 2
+"""How many words more than in a meeting may be wrong: both hear windows cut by the clock, on a machine that is busy."""
 
 
 @pytest.fixture
@@ -65,8 +65,8 @@ async def test_recorded_speech_comes_out_as_well_as_in_a_meeting_when_it_was_sai
     sound = np.concatenate([piece for clip in CLIPS for piece in (heard(clip), silence(PAUSE))])
     words, native = await asyncio.gather(streamed(served, CLIPS), by_audio_ws(served, sound))
     text, truth = "".join(word.text for word in words), said(*CLIPS)
-    assert wrong(truth, text) <= wrong(truth, native) + WORSE
-    assert wrong(truth, text) < 0.15
+    assert wrong(truth, text) <= wrong(truth, native) + MORE_WRONG / len(truth.split()), (text, native)
+    assert wrong(truth, text) < 0.15, text
     begins = 0.0
     for clip in CLIPS:
         ends = begins + len(heard(clip)) / SAMPLE_RATE
