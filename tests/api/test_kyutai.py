@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,16 @@ import websockets
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.doctor import Level, examine
+from api.roles import Role
 from api.settings import KyutaiSettings, Settings
 from pipeline.domain import MeetingId, Samples, Word
 from tests.api.conftest import Greffier
+from tests.api.role_serving import role_serving, shared_settings
 from tests.api.serving import Serving, serving
 from tests.kyutai.scripted_server import KEY, KyutaiServer, kyutai_server
 from tests.kyutai.scripts import Babble, NewScript, Recited, Recording
 from tests.recordings import heard, recorded, silence
+from tests.redis_server import RedisServer
 
 CLIP = "en_LJ010-0008.wav"
 WORDS = [Word(f" mot{k}", 0.3 + 0.4 * k, 0.6 + 0.4 * k) for k in range(12)]
@@ -106,6 +110,22 @@ async def test_a_process_whose_kyutai_is_away_is_ready_and_says_that_it_is_degra
         assert (await metrics(served))["greffier_kyutai_healthy"] == 0  # of the last one
         await other.start()
         await until_told(served, kyutai=[True, True])
+
+
+async def test_a_live_worker_has_them_and_a_batch_worker_asks_nobody(
+    tmp_path: Path, redis_server: RedisServer, postgresql_url: str
+) -> None:
+    settings = shared_settings(tmp_path, redis_server.url, postgresql_url)
+    async with kyutai_server(Babble) as server:
+        chosen = replace(settings, kyutai=kyutai(server))
+        async with role_serving(chosen, Role.WORKER) as worker:
+            await server.until_open(0)
+            assert (await worker.http.get("/readyz")).json()["kyutai"] == [True]
+            assert server.opened >= 1
+        looks = server.opened
+        async with role_serving(chosen, Role.WORKER, queue="batch") as worker:
+            assert "kyutai" not in (await worker.http.get("/readyz")).json()
+        assert server.opened == looks
 
 
 def findings(settings: Settings) -> list[tuple[Level, str]]:
