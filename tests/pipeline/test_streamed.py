@@ -1,4 +1,7 @@
-"""Words that come by themselves in a session: slots follow talkers, and whatever happens to a stream loses nothing."""
+"""Words that come by themselves in a session: slots follow talkers, and whatever happens to a stream loses nothing.
+
+More than 400 lines, because it mirrors one source file, a short test for each of its rules.
+"""
 
 import asyncio
 import random
