@@ -18,7 +18,7 @@ MOST_LINES = 400
 VAGUE = {"manager", "handler", "helper", "util", "data", "info"}
 TEXTS = {"", ".css", ".html", ".js", ".json", ".md", ".py", ".toml", ".txt", ".yaml", ".yml"}
 # Only these may load torch, and captioning with faster-whisper loads none of them.
-WITH_TORCH = {"models.campplus", "models.filterbank", "models.pyannote"}
+WITH_TORCH = {"models.campplus", "models.filterbank", "models.pyannote", "models.voice_networks"}
 
 
 def sources(*folders: str) -> list[Path]:
