@@ -58,7 +58,7 @@ class _Sink:
     rooms: SharedRooms = field(init=False)
 
     def __post_init__(self, model: VoiceModel | None) -> None:
-        self.rooms = SharedRooms(model, self._tell, marked=lambda _: True)
+        self.rooms = SharedRooms(model, self._tell, marked=lambda _: True, kept=float("inf"))
 
     async def send(self, caption: Caption) -> None:
         self._give(lambda: self.audience.show(caption, self.clock.now()))

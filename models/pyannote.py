@@ -110,6 +110,13 @@ class _BoundedClustering(AgglomerativeClustering):
         return embeddings, windows, voices
 
 
+def new_clustering() -> AgglomerativeClustering:
+    """Two voices of one window are never one."""
+    clustering = _BoundedClustering(metric="cosine", constrained_assignment=True)
+    clustering.instantiate(_CLUSTERING)
+    return clustering
+
+
 @dataclass(frozen=True, slots=True)
 class PyannoteDiarizer:
     """A ``Diarizer``; one at a time uses it."""
@@ -135,7 +142,7 @@ class PyannoteDiarizer:
                 plda=PLDA.__new__(PLDA),  # asked for, and used by another clustering only
                 clustering="AgglomerativeClustering",
             )
-            pipeline.clustering = _BoundedClustering(metric="cosine", constrained_assignment=True)
+            pipeline.clustering = new_clustering()
             pipeline.instantiate({"segmentation": {"min_duration_off": 0.0}, "clustering": _CLUSTERING})
             return cls(pipeline.to(torch.device(device)))
 

@@ -33,7 +33,7 @@ _TOGETHER, _DIFFERENT = 1.0, 0.6
 _BATCH = 4
 _MOST_WAITING = 64
 """Windows; a track has one on its way, so that more tracks than this at once are refused one."""
-_NEWEST = 2.0
+_NEWEST = 1.75
 """Seconds heard alone, the newest of its window, that an embedding is of: what segmentation takes for one voice in five
 seconds of short turns is often two, and what is not decided yet is new."""
 _FULL_SCALE = np.float32(1 / 32768)

@@ -33,7 +33,7 @@ class ClusterSettings:
     """
 
     new_voice: float = 0.6
-    founding: float = 1.0
+    founding: float = 0.8
     most: int = 20
 
 

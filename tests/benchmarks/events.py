@@ -54,8 +54,10 @@ class Text:
 
 
 def read_events(path: Path) -> list[Event]:
+    """The captions; other events have a ``type``."""
     with path.open(encoding="utf-8") as lines:
-        return [event_of(json.loads(line)) for line in lines if line.strip()]
+        rows = [json.loads(line) for line in lines if line.strip()]
+    return [event_of(row) for row in rows if "type" not in row]
 
 
 def event_of(row: dict) -> Event:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from api.settings import read_settings
 from tests.benchmarks import (
+    crosstalk,
     crowd,
+    diarization,
     failover,
     full_stream,
     gpu,
@@ -249,6 +251,26 @@ def run_kyutai() -> list[Row]:
     return [*parts, Row("kyutai-dialect", *kyutai_dialect.measure())]
 
 
+def run_diarization() -> list[Row]:
+    return [Row(*row) for row in diarization.measure()]
+
+
+def run_shared_rooms() -> list[Row]:
+    """Four talkers, each at a microphone that is listened to for several voices, beside the same four without."""
+    tracks = meetings.talkers(4, 60.0)
+    without, shared = (
+        replay(f"diarization-{name}", tracks, *SPEECH, *options)
+        for name, options in (("without", ()), ("shared", ("--shared-room",)))
+    )
+    figures, base = latency_figures([shared]) | cost_figures([shared]), latency_figures([without])
+    figures |= {f"{name}_more": figures[name] - base[name] for name in ("display_p95", "commit_p50", "commit_p95")}
+    return [Row("shared-rooms", f"{without.command} ; {shared.command}", figures)]
+
+
+def run_crosstalk() -> list[Row]:
+    return [Row(f"crosstalk-{language}", *crosstalk.measure(language)) for language in ("fr", "en")]
+
+
 def failing(fault: str) -> Callable[[], list[Row]]:
     return lambda: [Row(f"failover-{fault}", *failover.measure(fault))]
 
@@ -304,6 +326,9 @@ SCENARIOS = (
     Scenario("talkers-4", 195, run_four),
     Scenario("noise", 150, run_noise),
     Scenario("offline", 90, run_offline),
+    Scenario("diarization", 240, run_diarization),
+    Scenario("shared-rooms", 160, run_shared_rooms),
+    Scenario("crosstalk", 100, run_crosstalk),
     Scenario("mixed", 205, run_mixed),
     Scenario("talkers-8", 900, run_eight),
     Scenario("glossary", 205, run_glossary),

@@ -84,6 +84,23 @@ def _errors() -> list[Target]:
     return targets
 
 
+def _diarization() -> list[Target]:
+    return [
+        Target("voices: DER on pyannote's sample", "diarization", "sample_der", most=0.06, unit="%"),
+        Target(
+            "voices: DER over pyannote's own pipeline by hand", "diarization", "der_over_by_hand", most=1, unit="times"
+        ),
+        Target("voices: real-time factor on one core", "diarization", "rtf", most=0.15),
+        Target(
+            "voices live, 1 s late: DER over offline", "diarization-online", "der_over_offline", most=1.5, unit="times"
+        ),
+        Target(
+            "voices live: a shared track in speech", "diarization-online", "cores_per_track", most=0.15, unit="core"
+        ),
+        Target("voices live: word committed later, 95th", "shared-rooms", "commit_p95_more", most=0.03, unit="s"),
+    ]
+
+
 def _rest() -> list[Target]:
     return [
         Target("words shown on clips without speech", "non-speech", "words_on_silence", most=0),
@@ -187,4 +204,14 @@ def _distributed() -> list[Target]:
     ]
 
 
-TARGETS = (*_latency(), *_errors(), *_laws(), *_served(), *_livekit(), *_kyutai(), *_distributed(), *_rest())
+TARGETS = (
+    *_latency(),
+    *_errors(),
+    *_laws(),
+    *_served(),
+    *_livekit(),
+    *_kyutai(),
+    *_distributed(),
+    *_diarization(),
+    *_rest(),
+)

@@ -269,3 +269,21 @@ def _listened(
         decided = min(voices.frontier, at)
     assert voices.frontier == math.inf
     return found
+
+
+def test_two_identical_voices_of_one_window_are_two():
+    voices, room = OnlineVoices(), Room([VoiceSpan(1, 0, 6), VoiceSpan(1 + DIMENSION, 4, 10), VoiceSpan(1, 9, 14)])
+    found = listen(voices, room, [(0.0, 14.0)], 15)
+    assert set(voices.centroids()) == {1, 2}
+    assert all(before.end <= after.start + 1e-6 for before, after in pairwise(found))
+
+
+def test_eight_people_at_once_are_a_few_voices_and_one_at_a_time():
+    room = Room([VoiceSpan(voice, voice / 4, 12) for voice in range(8)])
+    found = listen(OnlineVoices(), room, [(0.0, 12.0)], 13)
+    assert len({turn.voice for turn in found}) <= 8
+    assert all(before.end <= after.start + 1e-6 for before, after in pairwise(found))
+
+
+def test_a_cough_is_nobodys():
+    assert listen(OnlineVoices(), Room([VoiceSpan(1, 2.0, 2.3)]), [(1.8, 2.5)], 4) == []
