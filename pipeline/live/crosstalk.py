@@ -9,6 +9,7 @@ them.
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 from pipeline.domain import TrackId, Word
 from pipeline.live.loudness import Loudness
@@ -80,8 +81,8 @@ class _Heard:
 
     def shown(self, start: float, end: float) -> list[Word]:
         """The words that are shown of what was said between two moments."""
-        words = [word for word in (*self.own, *self.tail) if word.start < end and word.end > start]
-        return [word for word in words if plain_form(word.text)]
+        recent = list(takewhile(lambda word: word.end > start, reversed(self.own)))
+        return [word for word in (*reversed(recent), *self.tail) if word.start < end and plain_form(word.text)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,8 @@ class CrossTalk:
             return _Judgement(clear=len(words))
         ours = [word for _, word in numbered]
         theirs = self._meanwhile(track, ours[0].start - LATE_S, ours[-1].end + EARLY_S)
+        if not theirs and not self._heard(track).afar:
+            return _Judgement(clear=len(words))
         lines = Lines([ours, *theirs.values()])
         runs = lines.runs(0, 1)
         copies = [run for run in runs if run.count >= LEAST and lines.copied(0, run)]

@@ -83,7 +83,7 @@ class Chatter(dict[TrackId, Sequence[Word]]):
         return _WORDS
 
 
-_WORDS = tuple(Word(f" word{k}", k / 3, k / 3 + 0.3) for k in range(3 * 600))
+_WORDS = tuple(Word(f" spoken{k}", k / 3, k / 3 + 0.3) for k in range(3 * 600))
 
 
 async def host(folder: Path) -> None:

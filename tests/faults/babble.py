@@ -16,11 +16,14 @@ BATCH, STEP = 4, 0.3
 
 
 class Babbler(ScriptedHouseEngine):
-    """Words are on a grid of meeting time, so that each is the same however often it is heard."""
+    """Words are on a grid of meeting time, so that each is the same however often it is heard.
+
+    They begin with the same letters: of different words that tracks share, some would be copies of others.
+    """
 
     def _heard(self, window: Window) -> Hypothesis:
         first, last = (math.floor(at / WORD_SECONDS) for at in (window.start, window.end))
-        words = [Word(f" word{k}", k * WORD_SECONDS, (k + 0.9) * WORD_SECONDS) for k in range(first, last + 1)]
+        words = [Word(f" spoken{k}", k * WORD_SECONDS, (k + 0.9) * WORD_SECONDS) for k in range(first, last + 1)]
         return ScriptedEngine({window.track: words}, self.language)._heard(window)
 
 
