@@ -1,0 +1,137 @@
+"""Whatever happens to a stream, and whenever: no word is lost or doubled, and none is long in coming."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from tests.pipeline.streamed_stage import ALL, HANG, SPEECH, Stage, stage
+from tests.pipeline.streaming import ScriptedStream
+from tests.virtual_time import in_virtual_time
+
+# --- trouble in mid sentence ----------------------------------------------------------------------------------
+
+
+def lose(stream: ScriptedStream) -> None:
+    stream.lose()
+
+
+def deafen(stream: ScriptedStream) -> None:
+    stream.deaf = True
+
+
+def stall(stream: ScriptedStream) -> None:
+    stream.stalled = True
+
+
+def stick(stream: ScriptedStream) -> None:
+    stream.stalled = stream.stuck = True
+
+
+TROUBLE: dict[str, tuple[Callable[[ScriptedStream], None], float]] = {
+    "lost": (lose, 1.6),
+    "no words": (deafen, 5.6),
+    "no answers": (stall, 6.0),
+    "frozen": (stick, 6.0),
+}
+"""What happens to a stream, and how late its words may then come: N = 4 s, the delay and what a new stream needs."""
+
+
+def but_for_last_words(kind: str, at: float, scene: Stage) -> list[str]:
+    """All words; a stream that answers, and hears no words in the last second of speech only, is believed."""
+    end = next(end for _, end in SPEECH if at < end + HANG)
+    doubtful = {word.text for word in scene.script if end - 1.0 < word.end <= end} if kind == "no words" else set()
+    said = scene.said()
+    return [text for text in ALL if text not in doubtful or text in said]
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("kind", sorted(TROUBLE))
+def test_a_stream_in_trouble_is_replaced_and_nothing_is_lost_or_doubled(kind: str, seed: int) -> None:
+    act, late = TROUBLE[kind]
+    scene = stage()
+    at = random.Random(seed).uniform(1.5, 15.5)
+
+    async def trouble() -> None:
+        await scene.until(at)
+        for stream in list(scene.streams.open_now):
+            act(stream)
+
+    in_virtual_time(scene.play(scene.says_all(), trouble()))
+    assert scene.said() == but_for_last_words(kind, at, scene)
+    assert scene.latest() <= late
+    assert len(scene.store.finals) == 3
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_where_no_stream_goes_on_windows_do_in_the_same_utterance(seed: int) -> None:
+    kind = sorted(TROUBLE)[seed % len(TROUBLE)]
+    act, _ = TROUBLE[kind]
+    scene = stage()
+    at = random.Random(seed).uniform(1.5, 15.5)
+
+    async def trouble() -> None:
+        await scene.until(at)
+        for stream in list(scene.streams.open_now):
+            act(stream)
+        scene.streams.trouble = lambda number, stream: act(stream)
+        await scene.until(29.0)
+        scene.streams.trouble = lambda number, stream: None
+
+    in_virtual_time(scene.play(scene.says_all(), trouble()))
+    assert scene.said() == but_for_last_words(kind, at, scene)
+    assert scene.latest() <= 7.0  # N + 3 s
+    assert len(scene.store.finals) == 3
+    assert all(window.end < 20.0 for window in scene.windows.live)  # streams are back with the next utterance
+
+
+def test_where_all_slots_are_in_use_one_is_waited_for_while_the_sound_is_kept() -> None:
+    scene = stage(channels=0)
+
+    async def others_stop() -> None:
+        await scene.until(2.3)
+        scene.streams.channels = 1
+
+    in_virtual_time(scene.play(scene.says_all(), others_stop()))
+    assert scene.said() == ALL
+    assert scene.streams.refused > 1
+    assert not scene.windows.live
+
+
+def test_where_no_slot_gets_free_windows_take_the_utterance_and_streams_the_next_one() -> None:
+    scene = stage(channels=0)
+
+    async def others_stop() -> None:
+        await scene.until(10.0)
+        scene.streams.channels = 1
+
+    in_virtual_time(scene.play(scene.says_all(), others_stop()))
+    assert scene.said() == ALL
+    assert scene.latest() <= 3.5
+    assert {window.utterance for window in scene.windows.live} == {"anne#1"}
+    assert scene.streams.fallbacks == 1
+    assert len(scene.streams.streams) == 2
+
+
+@pytest.mark.parametrize("connecting", [0.04, 60.0])
+def test_where_no_server_answers_windows_take_over(connecting: float) -> None:
+    scene = stage(connecting=connecting)
+
+    async def fails() -> None:
+        await scene.until(0.5)
+        scene.streams.healthy = connecting > 1.0
+
+    in_virtual_time(scene.play(scene.says_all(), fails()))
+    assert scene.said() == ALL
+    assert scene.latest() <= 3.5
+    assert scene.streams.fallbacks == 3
+
+
+def test_a_stream_that_breaks_for_a_reason_of_its_own_costs_no_meeting(caplog: pytest.LogCaptureFixture) -> None:
+    def trouble(number: int, stream: ScriptedStream) -> None:
+        stream.script = None  # type: ignore[assignment]
+
+    scene = stage(trouble)
+    in_virtual_time(scene.play(scene.says_all()))
+    assert scene.said() == ALL
+    assert "stream.failed" in caplog.messages
