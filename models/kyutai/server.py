@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 _log = logging.getLogger("greffier.kyutai")
 
 _MOST_FAILURES = 2
+_TOLD = 60.0
+"""Seconds in which it is said once that a server is full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +19,9 @@ class ServerSettings:
 
     connecting: until the model of a server must say that it is ready. full: how long a server counts as full that has
     said so. stalled: without an answer to what was sent, a server hangs. alive: without sound, until a sign of life.
-    rotated: of a connection's sound, after which the next pause takes a new one; longest: after which there must be one
-    (moshi-server's model ends at 54 minutes). probed: between two looks at a server with which nobody speaks. rested:
-    before the first look at one that failed, then twice as long each time, until longest_rest.
+    rotated: of a connection's sound, after which the next pause takes a new one; longest: after which no pause is
+    waited for (models are set up for 40,960 steps, 54 minutes). probed: between two looks at a server with which nobody
+    speaks. rested: before the first look at one that failed, then twice as long each time, until longest_rest.
     """
 
     urls: tuple[str, ...]
@@ -104,5 +106,6 @@ class KyutaiServer:
     def is_full(self, now: float) -> None:
         self.works()
         self.refused += 1
+        if now > self._full_until + _TOLD:
+            _log.info("kyutai.full", extra={"server": self.name, "used": self.used})
         self._full_until = now + self.settings.full
-        _log.info("kyutai.full", extra={"server": self.name, "used": self.used})

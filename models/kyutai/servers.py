@@ -12,7 +12,6 @@ Where that does not help in time, Whisper recognises the utterance.
 
 import asyncio
 from contextlib import suppress
-from types import TracebackType
 
 from models.kyutai.connection import Connection
 from models.kyutai.server import KyutaiServer, ServerSettings
@@ -36,9 +35,7 @@ class KyutaiServers:
         self._watching = [asyncio.create_task(self._watch(server)) for server in self.servers]
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         watching, self._watching = self._watching, []
         for task in watching:
             task.cancel()

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from models.kyutai.connection import SIGN_OF_LIFE, Connection
 from models.kyutai.hearing import Hearing
-from models.kyutai.messages import STEP_SECONDS, Message, Pcm, audio, marker
+from models.kyutai.messages import STEP_SECONDS, Message, audio, marker
 from models.kyutai.server import ServerSettings
 from models.kyutai.sound import SILENT_FRAME, Frames
 from pipeline.domain import SAMPLE_RATE, Samples
@@ -16,6 +16,7 @@ from pipeline.streams import Heard
 
 _MOST_BEHIND = round(5.0 / STEP_SECONDS)
 """Frames that a server may have and not have heard: it takes all there is, so more waits here."""
+_SILENCE = audio(SILENT_FRAME)
 _SOFTENED = 2
 """Silent frames before a marker: the last word is told only after all of its text."""
 _AGAIN = round(60.0 / STEP_SECONDS)
@@ -48,8 +49,8 @@ class KyutaiStream:
         if not self._hearing.speaking:
             self._hearing.begin(self._own)
         self._samples += len(samples)
-        await self._send_frames([audio(frame) for frame in self._frames.push(samples)])
-        if self._hearing.pausing:
+        await self._send_frames([*map(audio, self._frames.push(samples))])
+        if self._hearing.pausing or self._too_old:
             await self._rotate()
 
     async def flush(self) -> None:
@@ -63,18 +64,22 @@ class KyutaiStream:
         """Seconds of the stream's own sound."""
         return self._samples / SAMPLE_RATE
 
+    @property
+    def _too_old(self) -> bool:
+        """No pause can be waited for any more."""
+        return self._hearing.frames * STEP_SECONDS >= self._settings.longest
+
     async def _finish(self) -> None:
         """The last words of what was sent are told, and a marker after them, as fast as the server steps.
 
         The silence is sent without a break: a marker comes back after so many steps of the server, not of the slot.
         """
         after = math.ceil(self._settings.delay / STEP_SECONDS) + 1
-        frames: Sequence[Pcm] = [*self._frames.finish(), *[SILENT_FRAME] * _SOFTENED]
-        await self._send_frames([audio(frame) for frame in frames])
+        await self._send_frames([*map(audio, self._frames.finish()), *[_SILENCE] * _SOFTENED])
         number = self._hearing.end(self._own)
         self._owe()
         await self._send(marker(number))
-        await self._send_frames([audio(SILENT_FRAME)] * after)
+        await self._send_frames([_SILENCE] * after)
 
     async def _send_frames(self, frames: Sequence[bytes]) -> None:
         for frame in frames:
@@ -120,9 +125,9 @@ class KyutaiStream:
             fresh = await self._renew()
         except RecognitionFailed:
             self._rotate_at = self._hearing.frames + _AGAIN
-            if self._hearing.frames * STEP_SECONDS < self._settings.longest:
-                return
-            raise
+            if self._too_old:
+                raise
+            return
         if self._closed:
             await fresh.close()
             return

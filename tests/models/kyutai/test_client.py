@@ -347,6 +347,22 @@ async def test_without_a_pause_of_speech_the_pause_that_the_model_foresees_will_
     assert len(reader.words) == 9, [(w.text, round(w.start, 2), round(w.end, 2)) for w in reader.words]
 
 
+async def test_a_connection_that_is_too_old_is_changed_in_the_middle_of_speech_or_is_lost() -> None:
+    more = {"rotated": 1.0, "longest": 2.0, "probed": 60.0}
+    async with babbling() as (server,), KyutaiServers(settings(server, **more)) as servers:
+        await until(lambda: server.opened == 1 and not servers.servers[0].used)
+        async with streaming(servers) as (stream, reader):
+            for _ in range(30):
+                await stream.send(speech(0.1))
+            await stream.flush()
+            await reader.reaches(3.0)
+            assert servers.servers[0].rotated == 2  # in the middle, and by the flush
+            server.channels = 0
+            with pytest.raises(NoFreeChannel):
+                for _ in range(30):
+                    await stream.send(speech(0.1))
+
+
 async def test_where_no_slot_is_free_the_old_connection_goes_on() -> None:
     async with babbling() as (server,), KyutaiServers(settings(server, rotated=1.0, slots=1, probed=60.0)) as servers:
         await until(lambda: server.opened == 1 and not servers.servers[0].used)
