@@ -12,6 +12,8 @@ from pipeline.errors import NoFreeChannel, RecognitionFailed
 
 _SECONDS = 2.0
 _LARGEST = 2**16
+_UNKNOWN = "VERGEN_IDEMPOTENT_OUTPUT"
+"""What moshi-server says of its git where it was built from the registry."""
 
 
 async def look_at(url: str, settings: ServerSettings) -> str:
@@ -50,7 +52,7 @@ def _build(said: Any) -> list[str]:
     if not isinstance(said, dict):
         return []
     names = ("server", "version", "git_describe", "git_hash", "build_timestamp")
-    found = [str(said[name])[:80] for name in names if said.get(name)]
+    found = [str(said[name])[:80] for name in names if said.get(name, _UNKNOWN) != _UNKNOWN]
     return ["built as " + " ".join(found)] if found else []
 
 
