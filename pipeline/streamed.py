@@ -115,9 +115,11 @@ class _Talk:
         self.asked_at = steady if self.over else None
         self.doubted = False
 
-    def says(self, words: Sequence[Word], steady: float) -> None:
-        self.worded_at, self.spoken, self.failures = steady, self.heard_to, 0
-        self.worded = max([self.worded, *(word.end for word in words[-1:])])
+    def says(self, said: Sequence[Word], last: Sequence[Word], steady: float) -> None:
+        """What was said before is no news: a stream that begins anew says it again. ``last`` is the newest word."""
+        if any((word.start + word.end) / 2 > self.worded for word in said):
+            self.worded_at, self.spoken, self.failures = steady, self.heard_to, 0
+        self.worded = max([self.worded, *(word.end for word in last)])
 
 
 @dataclass(slots=True)
@@ -188,7 +190,8 @@ class StreamedSpeech:
         del self._talks[talk.track]
         if self.core.streaming(talk.track):
             _log.warning("stream.left", extra={"track": talk.track})
-            self.recognizer.given_up()
+            if not talk.doubted:
+                self.recognizer.given_up()
             self.core.streamed(talk.track, False)
 
     async def _open(self, talk: _Talk) -> SpeechStream | None:
@@ -287,11 +290,10 @@ class StreamedSpeech:
         async for heard in stream.heard():
             now = _steady()
             words, tail = _in_meeting_time(heard.words, sound), _in_meeting_time(heard.tail, sound)
-            if words or heard.tail not in {(), shown}:
-                talk.says(words, now)
+            talk.says([*words, *(tail if heard.tail != shown else ())], words[-1:], now)
+            shown = heard.tail
             if heard.until > talk.reached:
                 talk.moved_at, talk.reached = now, heard.until
-            shown = heard.tail
             self.core.words(talk.track, words, tail, self._heard_until(talk, heard.until, sound, now))
             sound.forget(heard.until - _REMEMBERED)
             self.memory.forget(talk.track, self.core.needed_from(talk.track))

@@ -48,4 +48,7 @@ class StreamingRecognizer(Protocol):
         """Takes a slot. Raises ``NoFreeChannel`` when all are in use, ``RecognitionFailed`` when no server answers."""
 
     def given_up(self) -> None:
-        """Told each time windows go on with speech that was to be streamed."""
+        """Told each time windows go on with speech that was to be streamed.
+
+        Not where two streams had no more words at the end of it: windows look there too, but mostly it is noise.
+        """

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.pipeline.streamed_stage import ALL, HANG, SPEECH, Stage, stage
+from tests.pipeline.streamed_stage import ALL, HANG, SPEECH, Stage, stage, words
 from tests.pipeline.streaming import ScriptedStream
 from tests.virtual_time import in_virtual_time
 
@@ -83,6 +83,18 @@ def test_where_no_stream_goes_on_windows_do_in_the_same_utterance(seed: int) -> 
     assert scene.latest() <= 7.0  # N + 3 s
     assert len(scene.store.finals) == 3
     assert all(window.end < 20.0 for window in scene.windows.live)  # streams are back with the next utterance
+
+
+def test_streams_that_fall_silent_at_the_same_word_are_not_opened_for_ever() -> None:
+    def trouble(number: int, stream: ScriptedStream) -> None:
+        stream.script = [word for word in words() if not 4.0 < word.start < 20.0]
+
+    scene = stage(trouble)
+    in_virtual_time(scene.play(scene.says_all()))
+    assert scene.said() == ALL
+    assert scene.latest() <= 7.0
+    assert scene.streams.fallbacks == 1  # the end of the first sentence may have been noise
+    assert len(scene.streams.streams) == 5
 
 
 def test_where_all_slots_are_in_use_one_is_waited_for_while_the_sound_is_kept() -> None:
