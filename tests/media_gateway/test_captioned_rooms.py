@@ -11,15 +11,15 @@ from media_gateway.sfu import Parting
 from pipeline import session as shell
 from pipeline.domain import Participant, ParticipantId
 from pipeline.errors import GatewayFailed, InvalidInput, NotFound, StorageFull
-from pipeline.running import meeting as one
 from pipeline.running import meetings as module
+from pipeline.running import upkeep
 from tests.media_gateway.rooms import Gathering, finals, gathering, impatiently, notices, state
 from tests.pipeline.running.stage import until
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(one, "_BEAT", 0.01)
+    monkeypatch.setattr(upkeep, "_BEAT", 0.01)
     monkeypatch.setattr(module, "_LOOK_EVERY", 0.01)
     monkeypatch.setattr(shell, "_TICK", 0.01)
 
