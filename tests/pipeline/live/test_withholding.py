@@ -1,6 +1,6 @@
 """An utterance goes on and ends as it should while another track's words are withheld from it."""
 
-from pipeline.domain import TrackId
+from pipeline.domain import Participant, ParticipantId, Track, TrackId, Word
 from pipeline.live.meeting import MeetingCaptioner
 from tests.timelines.hearing import Hearing
 from tests.timelines.player import Moment, Player, Recogniser, speech, spoken
@@ -45,3 +45,34 @@ def test_what_is_said_after_another_was_heard_for_long_is_an_utterance_of_its_ow
     ]
     (final,) = [final for final in made.finals if final.track == BILAL and final.words]
     assert {level for _, level in final.levels} == {-35.0}
+
+
+def test_words_that_come_by_themselves_are_withheld_too_one_by_one() -> None:
+    core = MeetingCaptioner(SETTINGS, ("en",))
+    said = {ANNE: "good morning everybody thank you", BILAL: "good morning everybody yes Anne"}
+    for track, level in ((ANNE, -20.0), (BILAL, -35.0)):
+        core.track_opened(Track(track, Participant(ParticipantId(track), track)))
+        core.streamed(track, True)
+        core.speech_started(track, 1.0)
+        core.stream_begins(track)
+        core.audio_level(track, 1.0, 2.2, level)
+        core.audio_until(track, 4.0)
+    for track, level in ((ANNE, -50.0), (BILAL, -25.0)):
+        core.audio_level(track, 2.2, 4.0, level)
+    shown = []
+    for number in range(5):
+        for track in (ANNE, BILAL):
+            start = 1.0 + number * 0.4
+            core.words(track, [Word(f" {said[track].split()[number]}", start, start + 0.4)], (), start + 0.4)
+            shown += core.captions_to_send()
+    for track in (ANNE, BILAL):
+        core.speech_ended(track, 3.0)
+        core.words(track, (), (), 3.5)
+    finals = {caption.track: caption.committed for caption in core.captions_to_send() if caption.final}
+    assert finals == {ANNE: " good morning everybody thank you", BILAL: " yes Anne"}
+    assert {
+        caption.committed + "".join(word.text for word in caption.tail) for caption in shown if caption.track == BILAL
+    } == {
+        " yes",
+        " yes Anne",
+    }
