@@ -83,13 +83,14 @@ class VoiceNetworks:
         return found
 
     def several(self, samples: Samples) -> bool:
-        """Two voices whose sound differs, or two at once for long enough."""
-        (activity,) = self.hear([(samples, 0.0)])
-        together = (activity.activity >= 0.5).sum(axis=1) >= 2
-        if together.sum() * _FRAME >= _TOGETHER:
+        """Two voices whose sound differs, or two at once for long enough; both halves are heard by themselves."""
+        half = len(samples) // 2
+        halves = self.hear([(samples[:half], 0.0), (samples[half : 2 * half], 0.0)])
+        together = sum(int(((heard.activity >= 0.5).sum(axis=1) >= 2).sum()) for heard in halves)
+        if together * _FRAME >= _TOGETHER:
             return True
-        heard = activity.embeddings[np.isfinite(activity.embeddings).all(axis=1)]
-        return any(1.0 - float(one @ other) >= _DIFFERENT for one, other in combinations(heard, 2))
+        voices = np.concatenate([heard.embeddings[np.isfinite(heard.embeddings).all(axis=1)] for heard in halves])
+        return any(1.0 - float(one @ other) >= _DIFFERENT for one, other in combinations(voices, 2))
 
 
 def _long_enough(samples: Samples) -> Samples:

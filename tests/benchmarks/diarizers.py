@@ -123,8 +123,8 @@ def _by_hand() -> Callable[[Samples], Heard]:
         embedding_exclude_overlap=True,
         plda=PLDA.__new__(PLDA),  # of another clustering
         clustering="AgglomerativeClustering",
-        segmentation_batch_size=32,
-        embedding_batch_size=32,
+        segmentation_batch_size=12,
+        embedding_batch_size=12,
     )
     pipeline.instantiate({"segmentation": {"min_duration_off": 0.0}, "clustering": PUBLISHED})
 
