@@ -5,11 +5,12 @@ import logging
 
 import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.frames import CloseCode
 
 from models.kyutai.messages import NO_FREE_CHANNELS, Message, Ready, Refusal, audio, read_message
 from models.kyutai.server import KyutaiServer
-from pipeline.errors import NoFreeChannel, RecognitionFailed
+from pipeline.errors import NoFreeChannel, RecognitionFailed, RecognitionStalled
 
 SIGN_OF_LIFE = audio(np.zeros(0, np.float32))
 """moshi-server lets go of whoever sends nothing for 120 s."""
@@ -60,7 +61,8 @@ class Connection:
                     compression=None,
                     open_timeout=None,
                     close_timeout=_CLOSE_SECONDS,
-                    ping_interval=None,  # steps and markers say sooner that a server hangs
+                    ping_interval=server.settings.stalled / 2,  # steps and markers say it sooner, where there are any
+                    ping_timeout=server.settings.stalled,
                     max_size=_LARGEST_MESSAGE,
                     proxy=None,
                     logger=_SILENT,
@@ -94,14 +96,14 @@ class Connection:
         try:
             await self._socket.send(packed)
         except (OSError, WebSocketException) as error:
-            raise RecognitionFailed("the connection with moshi-server was lost") from error
+            raise _lost(error) from error
 
     async def receive(self) -> Message | None:
         """The next message, None for one that means nothing. Raises ``RecognitionFailed``."""
         try:
             return read_message(await self._socket.recv())
         except (OSError, WebSocketException) as error:
-            raise RecognitionFailed("the connection with moshi-server was lost") from error
+            raise _lost(error) from error
 
     async def close(self) -> None:
         """Gives the slot back; never raises, and does nothing the second time."""
@@ -120,3 +122,9 @@ class Connection:
         """Without a goodbye: it has failed. What gives the slot back is ``close``."""
         self._socket.transport.abort()
         await self._socket.wait_closed()
+
+
+def _lost(error: Exception) -> RecognitionFailed:
+    if isinstance(error, ConnectionClosed) and error.sent is not None and error.sent.code == CloseCode.INTERNAL_ERROR:
+        return RecognitionStalled("moshi-server answers no ping")
+    return RecognitionFailed("the connection with moshi-server was lost")

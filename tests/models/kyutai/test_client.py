@@ -256,6 +256,13 @@ async def test_a_server_that_hangs_is_found_by_what_it_owes_and_nobody_is_sent_t
             await until(lambda: servers.servers[0].healthy)
 
 
+async def test_a_server_that_hangs_before_it_has_said_anything_is_found_by_its_pings() -> None:
+    async with talking(stalled=0.5) as (server, stream, reader):
+        server.stall()
+        await stream.send(speech(1.0))
+        assert isinstance(await reader.failure(), RecognitionStalled)
+
+
 async def test_a_server_that_is_away_is_asked_no_more_and_comes_back_by_itself(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
