@@ -87,11 +87,12 @@ class _Heard:
 
 @dataclass(frozen=True, slots=True)
 class _Judgement:
-    """The numbers of words that are ``copies``, from which on it is not ``clear``, and what was learnt from it."""
+    """The numbers of words that are ``copies``, from which on it is not ``clear``, and what was learnt from it: which
+    track hears which from afar, by copies that ended when, of how many words, so much quieter."""
 
     copies: frozenset[int] = frozenset()
     clear: int = 0
-    learnt: tuple[tuple[TrackId, float, int, float], ...] = ()
+    learnt: tuple[tuple[TrackId, TrackId, float, int, float], ...] = ()
 
 
 @dataclass(slots=True)
@@ -116,8 +117,8 @@ class CrossTalk:
         heard = self._heard(track)
         measured = heard.measured(words)
         judged = self._judged(track, measured)
-        for other, until, count, decibels in judged.learnt:
-            heard.afar.setdefault(other, _Afar()).learn(until, count, decibels)
+        for here, there, until, count, decibels in judged.learnt:
+            self._heard(here).afar.setdefault(there, _Afar()).learn(until, count, decibels)
         clear = len(words) if last else judged.clear
         own = [number for number in range(clear) if number not in judged.copies]
         copied = [words[number].end for number in range(clear) if number in judged.copies]
@@ -162,11 +163,15 @@ class CrossTalk:
         begun = [numbered[run.first][0] for run in runs if run.end == len(ours) and _may_become(lines, run)]
         names = list(theirs)
         learnt = []
-        for run in copies:
+        for run in runs:
             fresh = sum(numbered[place][0] >= 0 for place in range(run.first, run.end))
             quieter = lines.apart(0, run)
-            if fresh and quieter is not None:
-                learnt.append((names[run.other - 1], ours[run.end - 1].end, fresh, quieter))
+            if fresh and run.count >= LEAST and quieter is not None:
+                end, other = ours[run.end - 1].end, names[run.other - 1]
+                if lines.copied(0, run):
+                    learnt.append((track, other, end, fresh, quieter))
+                elif lines.copies(0, run):
+                    learnt.append((other, track, end, fresh, -quieter))
         return _Judgement(frozenset(copied), max(0, min(begun, default=len(words))), tuple(learnt))
 
     def _meanwhile(self, track: TrackId, start: float, end: float) -> Mapping[TrackId, list[Word]]:

@@ -92,9 +92,14 @@ class Lines:
         return [run for run in found if run.count >= least]
 
     def copied(self, line: int, run: Run) -> bool:
-        """Whether the words of a ``run`` of ``line`` are a copy, and not those of the other line."""
+        """Whether the words of a ``run`` of ``line`` are a copy of those of the other line."""
         words = self.lines[line][run.first : run.end]
         return is_copy(words, self.lines[run.other][run.original : run.original + run.count])
+
+    def copies(self, line: int, run: Run) -> bool:
+        """Whether those of the other line are a copy of the words of a ``run`` of ``line``."""
+        words = self.lines[line][run.first : run.end]
+        return is_copy(self.lines[run.other][run.original : run.original + run.count], words)
 
     def apart(self, line: int, run: Run) -> float | None:
         """By how many decibels the words of a ``run`` of ``line`` are quieter than those of the other line."""

@@ -136,6 +136,21 @@ def test_once_copies_were_heard_what_is_as_quiet_is_withheld_whatever_its_words(
     assert text(talk.visible(BILAL, said("et les disques ours", 4.0))) == ""
 
 
+def test_it_is_learnt_too_from_copies_that_were_shown_before_the_louder_track_had_them() -> None:
+    talk = room(anne=LOUD, bilal=QUIET)
+    assert settled(talk, BILAL, said(SPEECH, 0.05)) == (SPEECH, "")
+    assert settled(talk, ANNE, said(SPEECH)) == (SPEECH, "")
+    assert settled(talk, BILAL, said("laure duj oure", 3.0)) == ("", "")
+    assert settled(talk, ANNE, said("l'ordre du jour", 3.0)) == ("l'ordre du jour", "")
+
+
+def test_what_two_people_say_as_loud_teaches_nothing() -> None:
+    talk = room(anne=LOUD, bilal=LOUD)
+    for track in (ANNE, BILAL):
+        assert settled(talk, track, said(SPEECH)) == (SPEECH, "")
+        assert settled(talk, track, said("l'ordre du jour", 3.0)) == ("l'ordre du jour", "")
+
+
 def test_what_is_said_at_the_microphone_that_hears_another_from_afar_is_shown() -> None:
     talk = copying()
     for number in range(100):
