@@ -47,6 +47,15 @@ def talkers(count: int, seconds: float) -> list[TrackFile]:
     ]
 
 
+def shared_microphones(seconds: float) -> list[TrackFile]:
+    """Two microphones, at which other people go on after each clip: short ones, of at least two people each."""
+    short = {
+        language: [clip for clip in counted_clips(language) if 4.0 <= clip.duration <= 20.0]
+        for language in ("en", "fr")
+    }
+    return [talk(clips, seconds, f"shared-{language}") for language, clips in short.items()]
+
+
 def _same_language(hand: Sequence[Clip], clips: Sequence[Clip], number: int) -> list[Clip]:
     """What a talker goes on with: clips of others, from another place in the list for each talker."""
     others = [clip for clip in clips if clip.language == hand[0].language and clip not in hand]
