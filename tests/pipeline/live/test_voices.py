@@ -151,6 +151,8 @@ def test_a_corrupt_embedding_is_of_nobody_and_spoils_no_voice(corrupt: np.ndarra
     voices.speech_started(0.0)
     voices.audio_until(0.5)
     assert voices.window_to_hear() == (0.0, 0.5)
+    assert voices.window_to_hear() is None
+    assert voices.needed_from == 0.0
     voices.heard(VoiceActivity(0.0, STEP, np.ones((25, 1), np.float32), corrupt[None].astype(np.float32)))
     assert voices.turns() == []
     assert np.allclose(voices.centroids()[1], sound_of(1))
