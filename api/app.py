@@ -47,8 +47,7 @@ _OF_ALL = (health.router, metrics.router)
 _OF_SPEAKERS = (whip.router, audio_socket.router, sfu.livekit, sfu.janus)
 _PEOPLE = (participants, voices, enrolments)
 _OF_READERS = tuple(
-    room.router
-    for room in (session, meetings, *_PEOPLE, captions, transcripts, minutes, sound, hls, recordings, pages)
+    room.router for room in (session, meetings, *_PEOPLE, captions, transcripts, minutes, sound, hls, recordings, pages)
 )
 _ROUTES = {
     Role.SERVE: (*_OF_ALL, *_OF_READERS, *_OF_SPEAKERS, moshi_dialect.router),
