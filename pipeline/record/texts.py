@@ -45,7 +45,9 @@ def _heard(segment: Segment) -> tuple[tuple[Word, ...], Origin]:
 
 
 def _certainty(words: Sequence[Word]) -> float:
-    return sum(word.confidence for word in words) / len(words) if words else 0.0
+    """The mean confidence; 0 where nothing was heard, or by a recogniser that does not say how certain it is."""
+    mean = sum(word.confidence for word in words) / len(words) if words else 0.0
+    return mean if mean < 1.0 else 0.0
 
 
 def _placed(written: list[str], heard: Sequence[Word], start: float, end: float) -> Iterator[Word]:

@@ -29,6 +29,11 @@ def test_a_caption_that_is_much_more_certain_stands_before_the_record():
         assert text_of(both)[0] == stands
 
 
+def test_a_recogniser_that_does_not_say_how_certain_it_is_is_not_more_certain():
+    both = replace(segment("u", "", 0, 1), caption=(Word(" 90210", 0, 1),), record=(Word(" Nanou", 0, 1, 0.3),))
+    assert text_of(both)[0] == "Nanou"
+
+
 def test_a_correction_to_nothing_stands():
     emptied = segment("u", "bonjour", 0, 1, correction="  ")
     assert text_of(emptied) == ("", Origin.CORRECTION)
