@@ -85,7 +85,7 @@ def read_message(packed: bytes | str) -> Message | None:
         said = msgpack.unpackb(packed if isinstance(packed, bytes) else b"")
         read = _READERS.get(said["type"])
         return None if read is None else read(said)
-    except (ValueError, TypeError, KeyError, RecursionError, msgpack.UnpackException) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError, msgpack.UnpackException) as error:
         raise RecognitionFailed("what answers does not speak as moshi-server does") from error
 
 

@@ -11,12 +11,15 @@ Where that does not help in time, Whisper recognises the utterance.
 """
 
 import asyncio
+import logging
 from contextlib import suppress
 
 from models.kyutai.connection import Connection
 from models.kyutai.server import KyutaiServer, ServerSettings
 from models.kyutai.stream import KyutaiStream
 from pipeline.errors import NoFreeChannel, RecognitionFailed
+
+_log = logging.getLogger("greffier.kyutai")
 
 LANGUAGES = frozenset({"fr", "en"})
 """Of the model stt-1b-en_fr."""
@@ -71,12 +74,15 @@ class KyutaiServers:
         try:
             connection = await Connection.open(server, self.settings.key, self.settings.connecting)
         except NoFreeChannel:
-            server.is_full(asyncio.get_running_loop().time())
+            if looking:  # it is well, and nobody was refused
+                server.works()
+            else:
+                server.is_full(asyncio.get_running_loop().time())
             raise
         except RecognitionFailed as error:
             server.fails(error, looking=looking)
             raise
-        except asyncio.CancelledError:  # whoever asked did not wait to the end
+        except BaseException:  # whoever asked did not wait to the end, or something happened that nobody foresaw
             server.suspected.set()
             raise
         server.works()
@@ -87,8 +93,16 @@ class KyutaiServers:
         while True:
             if server.suspected.is_set() or not server.used or not server.healthy:
                 server.suspected.clear()
-                with suppress(RecognitionFailed):
-                    await (await self._ask(server, looking=True)).close()
+                await self._look(server)
             with suppress(TimeoutError):
                 async with asyncio.timeout(server.rest):
                     await (server.suspected if server.healthy else asyncio.Event()).wait()
+
+    async def _look(self, server: KyutaiServer) -> None:
+        try:
+            await (await self._ask(server, looking=True)).close()
+        except RecognitionFailed:
+            return  # the server was told
+        except Exception as error:  # noqa: BLE001 - whatever a look meets, it is not the last one
+            _log.error("kyutai.failed", extra={"server": server.name, "error": type(error).__name__})
+            server.fails(RecognitionFailed(type(error).__name__), looking=True)  # its text may repeat the key

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.kyutai.connection import Connection
 from models.kyutai.server import ServerSettings
 from models.kyutai.servers import KyutaiServers
 from models.kyutai.stream import KyutaiStream
@@ -178,10 +179,12 @@ async def test_a_server_without_free_channels_is_left_alone_for_a_moment_while_a
     async with babbling(2) as (full, other):
         full.channels = 0
         async with KyutaiServers(settings(full, other, full=5.0, probed=60.0)) as servers:
-            await until(lambda: full.refused == 1 and other.opened == 1 and not other.now_open)
+            seen = servers.servers
+            await until(lambda: full.refused == other.opened == 1 and not any(server.used for server in seen))
+            await other.until_open(0)
             async with streaming(servers), streaming(servers):
                 assert other.now_open == 2
-            assert full.refused == 1
+            assert full.refused == 2  # a look, which is no talker, and the first of the talkers
             assert servers.servers[0].healthy
             other.channels = 0
             with pytest.raises(NoFreeChannel):
@@ -280,6 +283,17 @@ async def test_a_server_that_is_away_is_asked_no_more_and_comes_back_by_itself(
             assert server.now_open == 1
     events = [record.message for record in caplog.records]
     assert events == ["kyutai.away", "kyutai.back"]
+
+
+async def test_whatever_a_look_at_a_server_meets_it_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def surprise(*_: object) -> Connection:
+        raise ValueError("nobody foresaw it")
+
+    async with babbling() as (server,), KyutaiServers(settings(server)) as servers:
+        with monkeypatch.context() as patched:
+            patched.setattr(Connection, "open", surprise)
+            await until(lambda: not servers.takes(("fr",)))
+        await until(lambda: servers.takes(("fr",)))
 
 
 async def test_an_answer_that_is_no_handshake_is_a_failure() -> None:

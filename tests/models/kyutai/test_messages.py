@@ -45,6 +45,7 @@ def test_each_message_is_read(said: dict[str, Any], read: Message | None) -> Non
         msgpack.packb({"type": "Word", "text": 3, "start_time": 1.0}),
         msgpack.packb({"type": "Word", "text": "oui", "start_time": float("nan")}),
         msgpack.packb({"type": "Word", "text": "oui"}),
+        msgpack.packb({"type": "Marker", "id": float("inf")}),
         msgpack.packb({"type": "Step", "prs": None}),
         msgpack.packb({"type": []}),
     ],
