@@ -91,7 +91,9 @@ class Session:
     _awaited: list[tuple[Callable[[], bool], asyncio.Event]] = field(default_factory=list)
     _asked: set[tuple[TrackId, bool]] = field(default_factory=set)
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
+    _made: asyncio.Event = field(default_factory=asyncio.Event)  # there may be something that ``_deliver`` is to send
     _sending: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _over: bool = False  # nothing is sent any more
     _streamed: StreamedSpeech | None = None
 
     async def run(self) -> SessionTotals:
@@ -99,17 +101,25 @@ class Session:
         try:
             async with asyncio.TaskGroup() as group:
                 if self.streams is not None:
-                    changed = partial(self._go_on, group)
+                    changed = partial(self._wake, group)
                     self._streamed = StreamedSpeech(self.core, self.memory, self.streams, group.create_task, changed)
                 ticking = group.create_task(self._tick(group))
+                delivering = group.create_task(self._deliver())
                 async for event in self.audio.receive():
                     self._take(event)
                     self._ask(group)
                     await self._send()
                 ticking.cancel()
                 await self._settle(group)
+                self._over = True
+                delivering.cancel()  # it sends nothing now: all was sent
+                for met in self._met():
+                    met.set()
         finally:
+            self._over = True
             self.captioned.set()
+            if self._streamed is not None:
+                await self._streamed.give_back()
             _log.info("session.closed", extra={"totals": self.totals})
         return self.totals
 
@@ -137,9 +147,8 @@ class Session:
 
         All of it was given to ``captions`` and ``store`` when this returns; infinity for a track that has ended.
         """
-        async with self._sending:
-            needed = self.core.unsettled_from()
-            await self._give_out()
+        needed = self.core.unsettled_from()
+        await self.once(lambda: True)
         return needed
 
     def silent_for(self, now: float) -> dict[TrackId, float]:
@@ -160,11 +169,16 @@ class Session:
         await self.once(lambda: self.core.ended(track))
 
     async def once(self, holds: Callable[[], bool]) -> None:
-        """Returns once ``holds`` does, as every event and hypothesis may change, and all made before was sent."""
+        """Returns once ``holds`` does, as every event and hypothesis may change, and all made before was sent.
+
+        Whoever waits may stop at any moment: the session itself sends.
+        """
+        if self._over and holds():
+            return
         awaited = holds, asyncio.Event()
         self._awaited.append(awaited)
+        self._made.set()
         try:
-            await self._send()
             await awaited[1].wait()
         finally:
             self._awaited.remove(awaited)
@@ -183,7 +197,7 @@ class Session:
                 self.memory.append(event)
                 if self._missing.get(name) == float("inf"):
                     self._missing[name] = event.start
-                self.core.audio_level(name, event.start, event.end, level_of(event.samples))
+                self._measure(event)
                 self.core.audio_until(name, event.end)
                 self.totals.frames += 1
                 self.totals.furthest = max(self.totals.furthest, event.end)
@@ -196,6 +210,11 @@ class Session:
             case TrackClosed(track=name, at=at):
                 self.core.track_closed(name, at)
                 self._forget(name)
+
+    def _measure(self, frame: AudioFrame) -> None:
+        """How loud ``frame`` is, where that matters."""
+        if self.core.compares_levels:
+            self.core.audio_level(frame.track, frame.start, frame.end, level_of(frame.samples))
 
     async def _tick(self, group: asyncio.TaskGroup) -> None:
         """Silent tracks send nothing: time tells that a pause is long enough for the record."""
@@ -217,6 +236,7 @@ class Session:
                 self.captioned.set()
             self._quiet.clear()
             await self._quiet.wait()
+        await self._send()
 
     # --- recognition --------------------------------------------------------------------------------------
 
@@ -254,16 +274,32 @@ class Session:
         await self._send()
         self._quiet.set()
 
+    def _wake(self, group: asyncio.TaskGroup) -> None:
+        """The same, for whoever may be stopped at any moment, or must not wait for the store."""
+        self._ask(group)
+        self._made.set()
+
     # --- out ----------------------------------------------------------------------------------------------
 
+    async def _deliver(self) -> None:
+        """Sends what others only say is there."""
+        while True:
+            await self._made.wait()
+            self._made.clear()
+            await self._send()
+            self._quiet.set()
+
     async def _send(self) -> None:
-        """Captions in the order in which they were made; a final is stored before it is shown."""
+        """Captions in the order in which they were made; a final is stored before it is shown.
+
+        Only for tasks that nothing but the end of the session stops: what one of them has taken is sent by nobody else.
+        """
         async with self._sending:
             await self._give_out()
 
     async def _give_out(self) -> None:
         captions, records, gaps = self.core.captions_to_send(), self.core.records_to_keep(), self.core.gaps_to_mark()
-        met = [event for holds, event in self._awaited if holds()]  # now: while these are sent, more is made
+        met = self._met()  # now: while these are sent, more is made
         for caption in captions:
             if caption.final:
                 await self._keep(caption)
@@ -276,6 +312,9 @@ class Session:
             await self.store.keep_gap(gap)
         for event in met:
             event.set()
+
+    def _met(self) -> list[asyncio.Event]:
+        return [event for holds, event in self._awaited if holds()]
 
     async def _keep(self, caption: Caption) -> None:
         self.totals.finals += 1

@@ -11,7 +11,7 @@ again.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
@@ -30,6 +30,8 @@ _CUT = 1.0
 _EXACT = 0.05
 """Seconds by which a stream may count its sound differently."""
 _ATTEMPTS = 2
+_FASTER = 3.0
+"""Times real time in which a stream that was opened anew hears what came before, at least."""
 _REMEMBERED = 30.0
 
 
@@ -38,7 +40,8 @@ class StreamSettings:
     """In seconds.
 
     silence: speech without a word after which a stream is given up.
-    again: the same for the stream that is opened then and hears all at once.
+    again: the same for the stream that is opened then; and what it must hear again, three times as fast as it was said.
+    longest: but no more than this: captions go on within ``silence`` and 3 s, opening and windows included.
     opening: how long a slot is tried for; the sound is kept meanwhile.
     retry: pause between two tries.
     answer: a stream that was told to flush gives the next words within this.
@@ -47,6 +50,7 @@ class StreamSettings:
 
     silence: float = 4.0
     again: float = 1.0
+    longest: float = 1.6
     opening: float = 1.5
     retry: float = 0.1
     answer: float = 1.5
@@ -85,6 +89,7 @@ class _Talk:
     moved_at: float = 0.0  # steady: when a stream last got on, or began
     worded_at: float = 0.0  # steady: when a word last came, or the stream began
     reached: float = 0.0  # seconds of the stream that it has heard
+    replayed: float = 0.0  # seconds of sound that there were when the stream began
     flushed: float | None = None  # seconds of the stream that it was told to flush
     asked_at: float | None = None  # steady: since when the last words of speech that ended are waited for
     answered_at: float | None = None  # steady
@@ -108,9 +113,10 @@ class _Talk:
             self.asked_at = self.asked_at or steady
         self.woken.set()
 
-    def begins(self, steady: float) -> None:
-        """A stream begins."""
+    def begins(self, at: float, steady: float) -> None:
+        """A stream begins, whose sound is that from ``at`` on."""
         self.moved_at = self.worded_at = steady
+        self.replayed = max(0.0, self.heard_to - at)
         self.reached, self.flushed, self.answered_at = 0.0, None, None
         self.asked_at = steady if self.over else None
         self.doubted = False
@@ -126,17 +132,19 @@ class _Talk:
 class StreamedSpeech:
     """Drives the streams of one session; told of every event before the live core is.
 
-    ``spawn`` runs a task that belongs to the session; ``changed`` is awaited whenever the core took something. It holds
-    no sound: what goes into a stream is read from ``memory``, which is bounded.
+    ``spawn`` runs a task that belongs to the session; ``changed`` is told whenever the core took something. It does not
+    wait: streams are read, and stopped, however long a store takes. Nothing here holds sound: what goes into a stream
+    is read from ``memory``, which is bounded.
     """
 
     core: MeetingCaptioner
     memory: AudioMemory
     recognizer: StreamingRecognizer
     spawn: Callable[[Coroutine[Any, Any, None]], object]
-    changed: Callable[[], Awaitable[None]]
+    changed: Callable[[], None]
     settings: StreamSettings = StreamSettings()
     _talks: dict[TrackId, _Talk] = field(default_factory=dict)
+    _parting: list[SpeechStream] = field(default_factory=list)  # those whose slots are being given back
     _closing: bool = False
 
     def take(self, event: TrackEvent) -> None:
@@ -155,6 +163,10 @@ class StreamedSpeech:
         self._closing = True
         for talk in self._talks.values():
             talk.ends(talk.heard_to, _steady())
+
+    async def give_back(self) -> None:
+        """The session is over: a task that was to close a stream may have been stopped before it began."""
+        await asyncio.gather(*(stream.close() for stream in self._parting))
 
     # --- one track --------------------------------------------------------------------------------------------
 
@@ -179,16 +191,22 @@ class StreamedSpeech:
                 if stream is None or not await self._follow(talk, stream):
                     break
                 talk.failures += 1
-        finally:
-            self._leave(talk)
-        await self.changed()
+        except BaseException:
+            self._drop(talk)  # the session is over: no windows go on
+            raise
+        self._leave(talk)
+        self.changed()
+
+    def _drop(self, talk: _Talk) -> bool:
+        """Whoever speaks next on the track begins anew; False where that is so already."""
+        if self._talks.get(talk.track) is not talk:
+            return False
+        del self._talks[talk.track]
+        return True
 
     def _leave(self, talk: _Talk) -> None:
-        """Whoever speaks next on the track begins anew; what is still streamed is recognised by windows."""
-        if self._talks.get(talk.track) is not talk:
-            return
-        del self._talks[talk.track]
-        if self.core.streaming(talk.track):
+        """Drops it; what is still streamed is recognised by windows."""
+        if self._drop(talk) and self.core.streaming(talk.track):
             _log.warning("stream.left", extra={"track": talk.track})
             if not talk.doubted:
                 self.recognizer.given_up()
@@ -200,7 +218,7 @@ class StreamedSpeech:
             try:
                 async with asyncio.timeout_at(deadline):
                     return await self.recognizer.open()
-            except (RecognitionFailed, TimeoutError) as failure:
+            except Exception as failure:  # noqa: BLE001 - whatever a recogniser raises, windows go on, and the meeting
                 full = isinstance(failure, NoFreeChannel)
                 if not full or _steady() + self.settings.retry >= deadline:
                     _log.warning("stream.refused", extra={"track": talk.track, "error": type(failure).__name__})
@@ -211,15 +229,20 @@ class StreamedSpeech:
         """Gives the stream the sound of the track, and the core what it says; whether another one is to go on."""
         begin = self.core.stream_begins(talk.track)
         sound = StreamedSound(talk.heard_to if begin is None else begin)
-        talk.begins(_steady())
+        talk.begins(sound.position, _steady())
         try:
             end = await self._until_end(talk, self._send(talk, stream, sound), self._read(talk, stream, sound))
         except BaseException:
             await stream.close()
             raise
-        self.spawn(stream.close())
+        self._parting.append(stream)
+        self.spawn(self._part(stream))
         (_log.info if end is _End.GIVEN_BACK else _log.warning)(end.value, extra={"track": talk.track})
         return self._another(end)
+
+    async def _part(self, stream: SpeechStream) -> None:
+        await stream.close()
+        self._parting.remove(stream)
 
     def _another(self, end: _End) -> bool:
         """Whether a stream that ended so is opened anew; at the end of a meeting nobody waits a second time."""
@@ -252,15 +275,15 @@ class StreamedSpeech:
             talk.languages = languages
             if not self.recognizer.takes(languages):
                 return _End.OTHER_LANGUAGE
-        again = talk.failures > 0
+        again = min(settings.again + talk.replayed / _FASTER, settings.longest) if talk.failures else None
         if talk.asked_at is not None:
-            patience = settings.again if again else settings.answer
+            patience = again or settings.answer
             if now - max(talk.asked_at, talk.moved_at) >= patience:
                 return _End.LATE
         if talk.doubted:
             return _End.SILENT
         if not talk.over:
-            patience = settings.again if again else settings.silence
+            patience = again or settings.silence
             wordless = talk.heard_to - talk.spoken >= settings.silence and now - talk.worded_at >= patience
             return _End.SILENT if wordless else None
         if talk.answered_at is None or self.core.streaming(talk.track):
@@ -281,7 +304,7 @@ class StreamedSpeech:
                     await stream.flush()
                 else:  # it was flushed, and nothing was sent since
                     self.core.words(talk.track, (), (), self._heard_until(talk, talk.reached, sound, _steady()))
-                    await self.changed()
+                    self.changed()
             else:
                 await talk.woken.wait()
 
@@ -297,7 +320,7 @@ class StreamedSpeech:
             self.core.words(talk.track, words, tail, self._heard_until(talk, heard.until, sound, now))
             sound.forget(heard.until - _REMEMBERED)
             self.memory.forget(talk.track, self.core.needed_from(talk.track))
-            await self.changed()
+            self.changed()
 
     def _heard_until(self, talk: _Talk, until: float, sound: StreamedSound, steady: float) -> float:
         """Until when all words of the track came, as far as the stream is to be believed."""

@@ -21,6 +21,7 @@ from pipeline.domain import (
     AudioFrame,
     AudioLost,
     Caption,
+    Gap,
     Hypothesis,
     Participant,
     ParticipantId,
@@ -433,6 +434,35 @@ async def test_it_tells_once_something_holds_and_what_came_before_was_sent() -> 
         assert session._awaited == []
         await stage.bus.close()
         await running
+
+
+async def test_whoever_stops_waiting_takes_nothing_of_what_is_being_sent_with_them() -> None:
+    class Slow(MemoryTranscriptStore):
+        asked, answers = asyncio.Event(), asyncio.Event()
+
+        async def keep_gap(self, gap: Gap) -> None:
+            self.asked.set()
+            await self.answers.wait()
+            await MemoryTranscriptStore.keep_gap(self, gap)
+
+    store = Slow()
+    stage = Stage(Deaf(), store=store)
+    session = stage.session()
+    running = asyncio.create_task(session.run())
+    await stage.bus.send(opened(ANNE))
+    await until(lambda: stage.core.knows(ANNE))
+    stage.core.audio_lost(ANNE, 1.0, 2.0, "lost on the way")
+    waiting = asyncio.create_task(session.once(lambda: True))
+    async with asyncio.timeout(2.0):
+        await store.asked.wait()
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    store.answers.set()
+    await until(lambda: bool(store.gaps))
+    await stage.bus.close()
+    assert (await running).gaps == 1
+    async with asyncio.timeout(2.0):
+        await session.once(lambda: True)  # nothing is sent any more
 
 
 async def test_it_counts_the_windows_that_failed_since_one_was_recognised() -> None:

@@ -200,6 +200,27 @@ def test_a_session_that_is_cancelled_at_any_moment_leaves_nothing_running(seed: 
 
     in_virtual_time(cancelled())
     scene.memory.close()
+    assert not scene.streams.fallbacks or not scene.streams.channels
+
+
+@pytest.mark.parametrize("turns", range(12))
+def test_a_session_that_is_cancelled_just_as_a_stream_ends_gives_its_slot_back(turns: int) -> None:
+    scene = stage()
+
+    async def cancelled() -> None:
+        running = asyncio.create_task(scene.session.run())
+        talking = asyncio.create_task(scene.says_all())
+        await scene.until(5.05)
+        scene.streams.open_now[0].lose()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        running.cancel()
+        talking.cancel()
+        await asyncio.wait([running, talking])
+        assert not scene.streams.open_now
+
+    in_virtual_time(cancelled())
+    scene.memory.close()
 
 
 @pytest.mark.parametrize("seed", range(20))

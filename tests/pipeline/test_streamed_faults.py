@@ -1,12 +1,15 @@
 """Whatever happens to a stream, and whenever: no word is lost or doubled, and none is long in coming."""
 
+import asyncio
 import random
 from collections.abc import Callable
 
 import pytest
 
+from pipeline.domain import Caption
+from pipeline.store.memory import MemoryTranscriptStore
 from tests.pipeline.streamed_stage import ALL, HANG, SPEECH, Stage, stage, words
-from tests.pipeline.streaming import ScriptedStream
+from tests.pipeline.streaming import ScriptedStream, ScriptedStreams
 from tests.virtual_time import in_virtual_time
 
 # --- trouble in mid sentence ----------------------------------------------------------------------------------
@@ -147,3 +150,61 @@ def test_a_stream_that_breaks_for_a_reason_of_its_own_costs_no_meeting(caplog: p
     in_virtual_time(scene.play(scene.says_all()))
     assert scene.said() == ALL
     assert "stream.failed" in caplog.messages
+
+
+def test_a_recogniser_that_raises_anything_where_a_stream_is_opened_costs_no_meeting() -> None:
+    def trouble(number: int, stream: ScriptedStream) -> None:
+        raise ValueError("nobody foresaw it")
+
+    scene = stage(trouble)
+    in_virtual_time(scene.play(scene.says_all()))
+    assert scene.said() == ALL
+    assert scene.streams.fallbacks == 3
+
+
+def test_a_stream_that_has_much_to_hear_again_is_given_time_for_it() -> None:
+    def trouble(number: int, stream: ScriptedStream) -> None:
+        def answer() -> None:
+            stream.stalled = False
+            stream.changed.set()
+
+        if number:
+            stream.stalled = True
+            asyncio.get_running_loop().call_later(1.4, answer)
+
+    scene = stage(trouble)
+
+    async def deafens() -> None:
+        await scene.until(2.0)
+        deafen(scene.streams.open_now[0])
+
+    in_virtual_time(scene.play(scene.says_all(speech=SPEECH[:1]), deafens()))
+    assert scene.said() == [word.text for word in words(SPEECH[:1])]
+    assert scene.streams.fallbacks == 0
+    assert not scene.windows.live
+    assert len(scene.streams.streams) == 2
+
+
+class Slow(MemoryTranscriptStore):
+    """Takes half a second for a final, in which all streams are lost."""
+
+    streams: ScriptedStreams
+
+    async def keep_final(self, caption: Caption) -> None:
+        for stream in list(self.streams.open_now):
+            stream.lose()
+        await asyncio.sleep(0.5)
+        await MemoryTranscriptStore.keep_final(self, caption)
+
+
+def test_a_stream_that_ends_while_its_words_are_being_kept_costs_none_of_them() -> None:
+    speech = ((1.0, 70.0),)
+    scene = Stage(ScriptedStreams(words(speech)), script=words(speech))
+    store = Slow()
+    store.streams = scene.streams
+    scene.store = scene.session.store = store
+    in_virtual_time(scene.play(scene.says_all(speech=speech)))
+    assert scene.said() == [word.text for word in words(speech)]
+    assert len(store.finals) == 3
+    assert len(scene.streams.streams) > 2
+    assert [caption.final for caption in scene.newest.values()] == [True] * 3

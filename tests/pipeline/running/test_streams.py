@@ -134,7 +134,9 @@ async def test_a_meeting_that_ends_in_mid_sentence_keeps_its_words_and_leaves_no
     assert not stage.streams.open_now
 
 
-async def test_a_meeting_handed_over_in_mid_sentence_leaves_its_words_to_the_other(stage: StreamedStage) -> None:
+async def test_a_meeting_handed_over_in_mid_sentence_leaves_its_words_to_the_other(
+    stage: StreamedStage, caplog: pytest.LogCaptureFixture
+) -> None:
     meeting = await stage.open()
     anne = await stage.talker(meeting)
     await stage.begin(anne, "one two three four")
@@ -145,3 +147,4 @@ async def test_a_meeting_handed_over_in_mid_sentence_leaves_its_words_to_the_oth
     (left,) = await stage.store.open_captions(MEETING)
     assert left.committed.startswith(" w1 w2 w3")
     assert 0.0 <= min(meeting.needed().values()) <= left.words[-1].end
+    assert "meeting.failed" not in caplog.messages
