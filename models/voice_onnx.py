@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -144,8 +145,11 @@ class VoiceModel:
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
-        while self._waiting:
-            self._waiting.popleft().answer.set_exception(RecognitionFailed(_CLOSED))
+        with suppress(IndexError):  # the thread may take the last one
+            while True:
+                answer = self._waiting.popleft().answer
+                if answer.set_running_or_notify_cancel():
+                    answer.set_exception(RecognitionFailed(_CLOSED))
 
     def _submit(self, work: "Callable[[], _Result]") -> "Future[_Result]":
         try:

@@ -51,9 +51,11 @@ class _Speech:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Matched:
-    """A window that was heard: its first frame, its activity (frames, local voices), and which voices those are."""
+    """A window that was heard: its first frame, the seconds from one to the next, its activity (frames, local voices),
+    and which voices those are."""
 
     first: int
+    step: float
     activity: NDArray[np.float32]
     voices: tuple[int | None, ...]
 
@@ -135,13 +137,13 @@ class OnlineVoices:
 
     def heard(self, activity: VoiceActivity) -> None:
         """The window that was asked for."""
-        matched = _Matched(round(activity.start / activity.step), activity.activity, self._match(activity))
-        self._windows.append(matched)
-        self._advance(activity.step)
+        first, step = round(activity.start / activity.step), activity.step
+        self._windows.append(_Matched(first, step, activity.activity, self._match(activity)))
+        self._advance()
 
     def failed(self) -> None:
         """Nobody knows who spoke in the window that was asked for, where no other window says so."""
-        self._advance(None)
+        self._advance()
 
     def turns(self) -> list[VoiceSpan]:
         """Who spoke, one voice at a time, in order: what was decided since the last call."""
@@ -182,28 +184,28 @@ class OnlineVoices:
             if voice is not None
         }
 
-    def _advance(self, step: float | None) -> None:
+    def _advance(self) -> None:
         if self._asked is None:
             raise ValueError("no window was asked for")
-        end = self._asked[1]
-        self._asked = None
-        self._heard = end
-        whole = end >= self._speech[0].end
-        until = end if whole else end - self._settings.latency + self._settings.step
-        if until > self._decided:
-            if step is not None:
-                self._decide(round(self._decided / step), round(until / step), step)
-            self._decided = until
+        self._heard, self._asked = self._asked[1], None
+        self._decide_until(self._heard - self._settings.latency + self._settings.step)
         self._drop_heard()
 
     def _drop_heard(self) -> None:
-        """Speech that was heard to its end is of the past."""
-        while self._speech and self._speech[0].end <= self._heard:
-            self._speech.pop(0)
+        """Speech that was heard to its end is decided to its end, and of the past: after the window on its way."""
+        while not self._asked and self._speech and self._speech[0].end <= self._heard:
+            self._decide_until(self._speech.pop(0).end)
+
+    def _decide_until(self, until: float) -> None:
+        begin, self._decided = self._decided, max(self._decided, until)
+        if self._windows and begin < self._decided:
+            step = self._windows[-1].step
+            self._decide(round(begin / step), round(self._decided / step), step)
 
     def _decide(self, begin: int, end: int, step: float) -> None:
         """Each frame from ``begin`` to ``end`` goes to the voice that is most active in the mean of its windows."""
-        self._windows = [window for window in self._windows if window.end > begin]
+        *before, newest = self._windows
+        self._windows = [*(window for window in before if window.end > begin), newest]
         voices = sorted({voice for window in self._windows for voice in window.voices if voice is not None})
         total = np.zeros((end - begin, len(voices)), np.float32)
         count = np.zeros((end - begin, 1), np.float32)

@@ -139,6 +139,18 @@ async def test_windows_of_several_tracks_are_heard_together_and_as_if_alone(netw
     model.close()
 
 
+async def test_a_model_is_closed_though_nobody_waits_any_more_for_a_window_that_waits(networks: VoiceNetworks):
+    model = VoiceModel(networks)
+    waiting = [asyncio.ensure_future(model.hear(cut(0, 5), 0.0)) for _ in range(20)]
+    await asyncio.sleep(0)
+    waiting[-2].cancel()
+    await asyncio.sleep(0)
+    model.close()
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+    assert isinstance(answers[-2], asyncio.CancelledError)
+    assert "closed" in str(answers[-1])
+
+
 async def test_what_a_closed_or_broken_or_full_model_cannot_hear_fails(networks: VoiceNetworks, folder: Path):
     model = VoiceModel(networks)
     with pytest.raises(RecognitionFailed, match="raised"):

@@ -56,9 +56,17 @@ class Room:
 
 
 def listen(
-    voices: OnlineVoices, room: Room, speech: Sequence[tuple[float, float]], until: float, behind: int = 0
+    voices: OnlineVoices,
+    room: Room,
+    speech: Sequence[tuple[float, float]],
+    until: float,
+    behind: int = 0,
+    late: float = 0.0,
 ) -> list[VoiceSpan]:
-    """Sound comes in pieces of 0.1 s; a window is answered ``behind`` pieces after it was asked for."""
+    """Sound comes in pieces of 0.1 s; a window is answered ``behind`` pieces after it was asked for.
+
+    Sound goes on after speech; that it ended is told so ``late``.
+    """
     found: list[VoiceSpan] = []
     waiting: list[tuple[int, tuple[float, float]]] = []
     for piece in range(round(until * 10) + 1):
@@ -66,10 +74,10 @@ def listen(
         for start, _ in speech:
             if abs(start - at) < 0.05:
                 voices.speech_started(start)
-        if any(start <= at <= end for start, end in speech):
+        if any(start <= at <= end + late + 0.01 for start, end in speech):
             voices.audio_until(at)
         for _, end in speech:
-            if abs(end - at) < 0.05:
+            if abs(end + late - at) < 0.05:
                 voices.speech_ended(end)
         for _ in range(8):
             if waiting and waiting[0][0] <= piece:
@@ -194,6 +202,15 @@ def test_windows_come_further_apart_where_hearing_is_slow_and_none_of_the_speech
     assert len(room.heard) < 15
 
 
+@pytest.mark.parametrize(("behind", "late"), [(0, 0.5), (2, 0.6), (7, 0.5)])
+def test_the_end_of_speech_is_decided_though_sound_of_after_it_was_heard_or_is_on_its_way(behind: int, late: float):
+    room = Room([VoiceSpan(7, 0, 6), VoiceSpan(3, 6, 12), VoiceSpan(7, 12, 17.4), VoiceSpan(3, 17.4, 18)])
+    voices = OnlineVoices()
+    found = listen(voices, room, [(0.0, 18.0)], 21, behind, late)
+    assert spoken(found) == [(1, 0.0, 6.0), (2, 6.0, 12.0), (1, 12.0, 17.4), (2, 17.4, 18.0)]
+    assert voices.frontier == math.inf
+
+
 def test_after_a_window_that_failed_the_others_go_on():
     voices, room = OnlineVoices(), Room([VoiceSpan(1, 0, 10)])
     voices.speech_started(0.0)
@@ -206,8 +223,17 @@ def test_after_a_window_that_failed_the_others_go_on():
             else:
                 voices.heard(room.activity(*window))
         found += voices.turns()
-    assert spoken(found)[0][:2] == (1, 0.0)
+    assert spoken(found)[0] == (1, 0.0, 4.0)
     assert spoken(found)[-1][2] == 9.5
+
+
+def test_where_the_first_window_failed_nobody_spoke():
+    voices = OnlineVoices()
+    voices.speech_started(0.0)
+    voices.audio_until(2.0)
+    assert voices.window_to_hear() == (0.0, 2.0)
+    voices.failed()
+    assert (voices.frontier, voices.turns()) == (1.5, [])
 
 
 def test_only_a_window_that_was_asked_for_is_heard():
@@ -227,33 +253,47 @@ spans = st.lists(st.tuples(st.integers(1, 4), st.integers(1, 30), st.integers(0,
 
 
 @settings(max_examples=25, deadline=None)
-@given(spans, st.sampled_from([0.5, 1.0, 2.5, 5.0]), st.integers(0, 20), st.sets(st.integers(0, 40)))
+@given(
+    spans,
+    st.sampled_from([0.5, 1.0, 2.5, 5.0]),
+    st.integers(0, 20),
+    st.sets(st.integers(0, 40)),
+    st.sampled_from([0.0, 0.5, 0.6]),
+)
 def test_turns_are_in_order_exclusive_decided_once_and_the_same_each_time(
-    spans: list[tuple[int, int, int]], latency: float, behind: int, lost: set[int]
+    spans: list[tuple[int, int, int]], latency: float, behind: int, lost: set[int], late: float
 ):
     turns, speech, at = [], [], 0.0
     for voice, tenths, pause in spans:
         turns.append(VoiceSpan(voice, at, at + tenths / 10))
         speech.append((at, at + tenths / 10))
         at = round(at + tenths / 10 + pause / 10 + 0.2, 1)
-    runs = [_listened(turns, speech, at, latency, behind, lost) for _ in range(2)]
+    runs = [_listened(turns, speech, at, latency, behind, lost, late) for _ in range(2)]
     assert runs[0] == runs[1]
 
 
 def _listened(
-    truth: list[VoiceSpan], speech: list[tuple[float, float]], until: float, latency: float, behind: int, lost: set[int]
+    truth: list[VoiceSpan],
+    speech: list[tuple[float, float]],
+    until: float,
+    latency: float,
+    behind: int,
+    lost: set[int],
+    late: float,
 ) -> list[VoiceSpan]:
+    """Sound goes on for ``late`` seconds after the end of speech, which is told then, or when more speech begins."""
+    told = [min(end + late, *(start for start, _ in speech[n + 1 :][:1]), 1e9) for n, (_, end) in enumerate(speech)]
     voices, room = OnlineVoices(VoiceSettings(latency=latency)), Room(truth)
     found: list[VoiceSpan] = []
     decided, windows, waiting = 0.0, 0, []
     for piece in range(round(until * 10) + 400):
         at = piece / 10
-        for start, end in speech:
+        for (start, end), known in zip(speech, told, strict=True):
             if abs(start - at) < 0.05:
                 voices.speech_started(start)
-            if start <= at <= end:
+            if start <= at <= known + 0.01:
                 voices.audio_until(at)
-            if abs(end - at) < 0.05:
+            if abs(known - at) < 0.05:
                 voices.speech_ended(end)
         if waiting and waiting[0][0] <= piece:
             window = waiting.pop()[1]
