@@ -106,7 +106,7 @@ def test_two_people_speak_and_a_third_reads_along_until_the_transcript_is_kept(
         ("JSON", "{"),
     ):
         with reader.expect_download() as saving:
-            reader.get_by_role("link", name=name).click()
+            reader.get_by_role("link", name=re.compile(f"^{name}")).click()
         assert saved(saving.value).startswith(beginning)
         assert "your country" in saved(saving.value)
 

@@ -27,4 +27,5 @@ def test_a_shared_microphone_is_marked_on_joining_and_its_voices_have_names(
     names = reader.locator(".caption .speaker bdi, .caption .voice:visible")
     for voice in (1, 2):
         expect(names.filter(has_text=f"Salle Descartes (voix {voice})").first).to_be_visible(timeout=_HEARD)
-    expect(reader.locator("#announcer p").filter(has_text=re.compile(r"^Salle Descartes"))).not_to_have_count(0)
+    announced = reader.locator("#announcer p").filter(has_text=re.compile(r"^Salle Descartes"))
+    expect(announced).not_to_have_count(0, timeout=_HEARD)
