@@ -7,7 +7,7 @@ them.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 
@@ -16,13 +16,16 @@ from pipeline.live.loudness import Loudness
 from pipeline.record.copies import (
     ABOUT_DB,
     AFAR,
+    ALONE_S,
     EARLY_S,
     FARTHER_DB,
     LASTING_S,
     LATE_S,
-    LEAST,
     Lines,
-    Run,
+    apart,
+    is_copy,
+    may_become_copy,
+    own_level,
     plain_form,
 )
 
@@ -30,6 +33,8 @@ _REMEMBERED = 256
 """Words of a track, the newest, that may be copies or be copied."""
 _BEFORE = 12
 """So many words said before are part of a run that goes on."""
+_OWN = 64
+"""Of so many words, the newest, it is known how loud whoever sits at a microphone is."""
 _LEAST_SOUND = 0.4
 """The loudness of shorter sound than this says too little: words do not begin where they are said to."""
 
@@ -67,13 +72,22 @@ class _Afar:
 
 @dataclass(slots=True)
 class _Heard:
-    """One track: its loudness, all its words, those of them that are shown, and the tracks it hears from afar."""
+    """One track: its loudness, all its words, those of them that are shown, and the tracks it hears from afar.
+
+    ``levels`` are those of the words that are shown and were said while nobody was louder elsewhere.
+    """
 
     loudness: Loudness = field(default_factory=Loudness)
     said: deque[Word] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     own: deque[Word] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     tail: tuple[Word, ...] = ()
+    levels: deque[float] = field(default_factory=lambda: deque(maxlen=_OWN))
     afar: dict[TrackId, _Afar] = field(default_factory=dict)
+
+    @property
+    def own_level(self) -> float | None:
+        """How loud whoever sits at its microphone is, once that is known."""
+        return own_level(self.levels)
 
     def measured(self, words: Sequence[Word]) -> list[Word]:
         """``words`` with their loudness, where it is known."""
@@ -97,9 +111,19 @@ class _Judgement:
 
 @dataclass(slots=True)
 class CrossTalk:
-    """All tracks of a meeting. Those whose loudness nobody tells are never copies, and have none."""
+    """All tracks of a meeting on which somebody spoke. Those whose loudness nobody tells are never copies, and have
+    none."""
 
     _tracks: dict[TrackId, _Heard] = field(default_factory=dict)
+
+    @property
+    def compares(self) -> bool:
+        """Whether loudness matters: where one track has spoken nobody can have heard it from afar."""
+        return len(self._tracks) > 1
+
+    def speaks(self, track: TrackId) -> None:
+        """Somebody speaks on ``track``."""
+        self._heard(track)
 
     def audio_level(self, track: TrackId, start: float, end: float, level_db: float) -> None:
         """The sound of ``track`` between two moments is so loud (dBFS)."""
@@ -107,13 +131,16 @@ class CrossTalk:
 
     def levels(self, track: TrackId, start: float, end: float) -> tuple[tuple[float, float], ...]:
         """From which moments on ``track`` was how loud."""
-        return self._heard(track).loudness.levels(start, end)
+        heard = self._tracks.get(track)
+        return heard.loudness.levels(start, end) if heard is not None else ()
 
     def settle(self, track: TrackId, words: Sequence[Word], last: bool = False) -> Settled:
         """What becomes of the next ``words`` of ``track``; those that are held are given again with the next ones.
 
         After the ``last`` words of an utterance nothing is held.
         """
+        if not self.compares:
+            return Settled(tuple(words))
         heard = self._heard(track)
         measured = heard.measured(words)
         judged = self._judged(track, measured)
@@ -124,10 +151,13 @@ class CrossTalk:
         copied = [words[number].end for number in range(clear) if number in judged.copies]
         heard.said.extend(measured[:clear])
         heard.own.extend(measured[number] for number in own)
+        heard.levels.extend(self._undisturbed(track, [measured[number] for number in own]))
         return Settled(tuple(words[number] for number in own), tuple(words[clear:]), copied[-1] if copied else None)
 
     def visible(self, track: TrackId, words: Sequence[Word]) -> tuple[Word, ...]:
         """What may be shown of ``words``, the tail of ``track``; others may then be a copy of it."""
+        if not self.compares:
+            return tuple(words)
         heard = self._heard(track)
         measured = heard.measured(words)
         judged = self._judged(track, measured)
@@ -153,37 +183,60 @@ class CrossTalk:
         if not theirs and not self._heard(track).afar:
             return _Judgement(clear=len(words))
         lines = Lines([ours, *theirs.values()])
-        runs = lines.runs(0, 1)
-        copies = [run for run in runs if run.count >= LEAST and lines.copied(0, run)]
-        copied = {numbered[place][0] for run in copies for place in range(run.first, run.end)}
-        copied.update(number for number, word in enumerate(words) if self._from_afar(track, word))
+        names = (track, *theirs)
+        own = [self._heard(name).own_level for name in names]
+        copied = {number for number, word in enumerate(words) if self._from_afar(track, word, own[0])}
+        begun = [len(words)]
+        learnt = []
+        for run in lines.runs(0, 1):
+            mine, said = lines.of(0, run)
+            quieter = apart(mine, said)
+            numbers = [number for number, _ in numbered[run.first : run.end]]
+            if quieter is None:
+                continue
+            if run.end == len(ours) and may_become_copy(mine, said, own[0]):
+                begun.append(numbers[0])
+            fresh = sum(number >= 0 for number in numbers)
+            if is_copy(mine, said, own[0]):
+                copied.update(numbers)
+                learnt.append((track, names[run.other], mine[-1].end, fresh, quieter))
+            elif is_copy(said, mine, own[run.other]):
+                learnt.append((names[run.other], track, mine[-1].end, fresh, -quieter))
         for number, word in enumerate(words):
             if number - 1 in copied and not plain_form(word.text):
                 copied.add(number)
-        begun = [numbered[run.first][0] for run in runs if run.end == len(ours) and _may_become(lines, run)]
-        names = list(theirs)
-        learnt = []
-        for run in runs:
-            fresh = sum(numbered[place][0] >= 0 for place in range(run.first, run.end))
-            quieter = lines.apart(0, run)
-            if fresh and run.count >= LEAST and quieter is not None:
-                end, other = ours[run.end - 1].end, names[run.other - 1]
-                if lines.copied(0, run):
-                    learnt.append((track, other, end, fresh, quieter))
-                elif lines.copies(0, run):
-                    learnt.append((other, track, end, fresh, -quieter))
-        return _Judgement(frozenset(copied), max(0, min(begun, default=len(words))), tuple(learnt))
+        taught = tuple(each for each in learnt if each[3])
+        return _Judgement(frozenset(copied), max(0, min(begun)), taught)
 
     def _meanwhile(self, track: TrackId, start: float, end: float) -> Mapping[TrackId, list[Word]]:
-        """What other tracks show of a time."""
-        shown = {name: heard.shown(start, end) for name, heard in self._tracks.items() if name != track}
+        """What other tracks show of a time of which their sound is known."""
+        shown = {
+            name: heard.shown(start, end)
+            for name, heard in self._tracks.items()
+            if name != track and heard.loudness.until > start
+        }
         return {name: words for name, words in shown.items() if words}
 
-    def _from_afar(self, track: TrackId, word: Word) -> bool:
-        """Whether ``word`` is as much quieter than another track as copies of that one were."""
+    def _undisturbed(self, track: TrackId, words: Sequence[Word]) -> Iterator[float]:
+        """The levels of those of ``words`` that are said on ``track`` while no other one is louder."""
+        for word in words:
+            start, end = word.start - ALONE_S, word.end + ALONE_S
+            others = [
+                heard.loudness.level(start, end)
+                for name, heard in self._tracks.items()
+                if name != track and heard.loudness.until > start
+            ]
+            if word.level is not None and all(other is None or other <= word.level for other in others):
+                yield word.level
+
+    def _from_afar(self, track: TrackId, word: Word, own: float | None) -> bool:
+        """Whether ``word`` is as much quieter than another track as copies of that one were; not if as loud as own."""
+        if word.level is None or (own is not None and word.level >= own - ABOUT_DB):
+            return False
         for name, afar in self._heard(track).afar.items():
-            there = self._heard(name).loudness.level(*_span(word))
-            if there is not None and word.level is not None and afar.explains(word.start, there - word.level):
+            heard = self._tracks.get(name)
+            there = heard.loudness.level(*_span(word)) if heard is not None else None
+            if there is not None and afar.explains(word.start, there - word.level):
                 return True
         return False
 
@@ -192,9 +245,3 @@ def _span(word: Word) -> tuple[float, float]:
     """When the sound of ``word`` is listened to."""
     middle = (word.start + word.end) / 2
     return min(word.start, middle - _LEAST_SOUND / 2), max(word.end, middle + _LEAST_SOUND / 2)
-
-
-def _may_become(lines: Lines, run: Run) -> bool:
-    """Whether a ``run`` of the first line, which goes to its end, is a copy if it goes on."""
-    quieter = lines.apart(0, run)
-    return run.count < LEAST and quieter is not None and quieter >= FARTHER_DB

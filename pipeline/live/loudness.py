@@ -30,6 +30,11 @@ class Loudness:
 
     pieces: deque[tuple[float, float, float]] = field(default_factory=deque)
 
+    @property
+    def until(self) -> float:
+        """The end of the newest sound that is known, before all times where none is."""
+        return self.pieces[-1][1] if self.pieces else float("-inf")
+
     def heard(self, start: float, end: float, level_db: float) -> None:
         """It is so loud between two moments; what was heard before is not heard again."""
         power = 10.0 ** (level_db / 10.0)
@@ -59,6 +64,8 @@ class Loudness:
 
     def levels(self, start: float, end: float) -> tuple[tuple[float, float], ...]:
         """From each moment, ``STEP_S`` apart, how loud it was in whole dBFS; those without sound are left out."""
+        if not self.pieces:
+            return ()
         moments = (number * STEP_S for number in range(int(start / STEP_S), int(end / STEP_S) + 1))
         known = ((moment, self.level(moment, moment + STEP_S)) for moment in moments)
         return tuple((moment, float(round(level))) for moment, level in known if level is not None)

@@ -146,12 +146,18 @@ class MeetingCaptioner:
 
     def speech_started(self, track: TrackId, at: float) -> None:
         line = self._active[track] = self._lines[track]  # also where it was closed before
+        self._crosstalk.speaks(track)
         line.captioner.speech_started(at)
 
     def audio_until(self, track: TrackId, at: float) -> None:
         line = self._lines[track]
         line.captioner.audio_until(at)
         line.record_until(at)
+
+    @property
+    def compares_levels(self) -> bool:
+        """Whether ``audio_level`` is of use: two tracks or more have spoken."""
+        return self._crosstalk.compares
 
     def audio_level(self, track: TrackId, start: float, end: float, level_db: float) -> None:
         """The sound of ``track`` between two moments is so loud (dBFS): it tells whose microphone hears whom from afar.

@@ -1,10 +1,13 @@
 """Words of one microphone that another one heard as well: two microphones of one room.
 
 A copy is three or more words in a row that another track says too, within a second and about when the copy is heard or
-before, and louder by as much as a microphone loses at twice the distance: people at microphones of their own who say
-the same at once ("bonjour à tous", "merci beaucoup, au revoir") are about as loud, and rarely as much at once. A phrase
-of fewer than three different words ("oui, oui, oui") is nobody's copy. Where nobody measured how loud words were, six
-and more are a copy of the same ones that a recogniser was surer of.
+before, each as late as the others, and louder by as much as a microphone loses at twice the distance. A phrase of fewer
+than three different words ("oui, oui, oui") is nobody's copy. Where nobody measured how loud words were, six and more
+are a copy of the same ones that a recogniser was surer of.
+
+People at microphones of their own who say the same at once ("bonjour à tous", "merci beaucoup, au revoir") may be more
+than that apart: one has a quieter microphone. So a copy is quieter, too, than whoever sits at its microphone is in it
+(``own_level``). Before that is known it takes more words, and more even ones.
 
 What is heard from afar is often misheard. Once some words were copies, it is known how much quieter the one microphone
 hears whoever speaks at the other; words that are about as much quieter than what is said there meanwhile are copies,
@@ -31,6 +34,15 @@ FARTHER_DB = 6.0
 """How much louder words are where they were said."""
 _NEARER_DB = 1.0
 """Whose microphone somebody is nearer to is clear from so much on."""
+STEADY_S = 0.25
+"""The words of a copy are all as late, but for this, and but for one of four: recognisers are wrong about some."""
+_MOST = 0.75
+OWN = 8
+"""After so many words of whoever sits at a microphone it is known how loud they are in it."""
+ALONE_S = 1.0
+"""Those count that are said while nobody is heard louder elsewhere, nor so long before or after."""
+_STRICT_LEAST, _STRICT_STEADY_S = 5, 0.15
+"""Before that, fewer words in a row are no copy, nor words that are not as even."""
 _MANY, _SURER = 6, 0.02
 """Without loudness it takes so many words, and so much more confidence where they were said."""
 STEP_S = 0.25
@@ -91,20 +103,10 @@ class Lines:
         found += _runs(len(self.lines[line]), growing)
         return [run for run in found if run.count >= least]
 
-    def copied(self, line: int, run: Run) -> bool:
-        """Whether the words of a ``run`` of ``line`` are a copy of those of the other line."""
-        words = self.lines[line][run.first : run.end]
-        return is_copy(words, self.lines[run.other][run.original : run.original + run.count])
-
-    def copies(self, line: int, run: Run) -> bool:
-        """Whether those of the other line are a copy of the words of a ``run`` of ``line``."""
-        words = self.lines[line][run.first : run.end]
-        return is_copy(self.lines[run.other][run.original : run.original + run.count], words)
-
-    def apart(self, line: int, run: Run) -> float | None:
-        """By how many decibels the words of a ``run`` of ``line`` are quieter than those of the other line."""
-        words = self.lines[line][run.first : run.end]
-        return apart(words, self.lines[run.other][run.original : run.original + run.count])
+    def of(self, line: int, run: Run) -> tuple[Sequence[Word], Sequence[Word]]:
+        """The words of a ``run`` of ``line``, and those of the other line."""
+        theirs = self.lines[run.other][run.original : run.original + run.count]
+        return self.lines[line][run.first : run.end], theirs
 
     def _goes_on(self, line: int, place: int, other: int, at: int) -> bool:
         """Whether a word of ``line`` and the same one of another go on with what is before both."""
@@ -123,14 +125,35 @@ class Lines:
         return ((number, place) for _, number, place in places[first:last] if number != line)
 
 
-def is_copy(words: Sequence[Word], others: Sequence[Word]) -> bool:
-    """Whether ``words`` are a copy of ``others``, which say the same."""
-    if len({plain_form(word.text) for word in words}) < LEAST:
+def is_copy(words: Sequence[Word], others: Sequence[Word], own: float | None) -> bool:
+    """Whether ``words`` are a copy of ``others``, which say the same.
+
+    ``own`` is how loud whoever sits at the microphone of ``words`` is (dBFS), None where that is not known.
+    """
+    if len({plain_form(word.text) for word in words}) < LEAST or not _is_steady(words, others, STEADY_S):
         return False
-    quieter = apart(words, others)
-    if quieter is not None:
-        return quieter >= FARTHER_DB
-    return len(words) >= _MANY and _confidence(others) - _confidence(words) >= _SURER
+    if apart(words, others) is None:
+        return len(words) >= _MANY and _confidence(others) - _confidence(words) >= _SURER
+    enough = own is not None or (len(words) >= _STRICT_LEAST and _is_steady(words, others, _STRICT_STEADY_S))
+    return enough and is_far(words, others, own)
+
+
+def may_become_copy(words: Sequence[Word], others: Sequence[Word], own: float | None) -> bool:
+    """Whether ``words``, too few yet, are a copy of ``others`` if both go on alike."""
+    return len(words) < (_STRICT_LEAST if own is None else LEAST) and is_far(words, others, own)
+
+
+def is_far(words: Sequence[Word], others: Sequence[Word], own: float | None) -> bool:
+    """Whether ``words`` are so much quieter than ``others``, and than whoever sits at their microphone."""
+    here, there = loudness(words), loudness(others)
+    if here is None or there is None or there - here < FARTHER_DB:
+        return False
+    return own is None or here < own - ABOUT_DB
+
+
+def own_level(levels: Sequence[float]) -> float | None:
+    """How loud whoever sits at a microphone is, by their words' ``levels``; None where those are too few."""
+    return sorted(levels)[len(levels) // 2] if len(levels) >= OWN else None
 
 
 def measured(words: Sequence[Word], levels: Sequence[tuple[float, float]]) -> tuple[Word, ...]:
@@ -166,6 +189,13 @@ def plain_form(text: str) -> str:
 def _runs(end: int, lengths: dict[tuple[int, int], int]) -> Iterator[Run]:
     """The runs that end before place ``end``, by where they end in another line."""
     return (Run(other, end - count, last + 1 - count, count) for (other, last), count in lengths.items())
+
+
+def _is_steady(words: Sequence[Word], others: Sequence[Word], within: float) -> bool:
+    """Whether ``words`` are all as late after ``others``, but for so many seconds."""
+    late = sorted(word.start - other.start for word, other in zip(words, others, strict=True))
+    middle = late[len(late) // 2]
+    return sum(abs(each - middle) <= within for each in late) >= _MOST * len(late)
 
 
 def _mean(levels: Sequence[float]) -> float | None:

@@ -8,9 +8,23 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from math import inf
 
 from pipeline.domain import Origin, Segment, TrackId, Transcript, Word
-from pipeline.record.copies import ABOUT_DB, AFAR, FARTHER_DB, LASTING_S, Lines, loudness, plain_form
+from pipeline.record.copies import (
+    ABOUT_DB,
+    AFAR,
+    ALONE_S,
+    LASTING_S,
+    Lines,
+    Run,
+    apart,
+    is_copy,
+    is_far,
+    loudness,
+    own_level,
+    plain_form,
+)
 from pipeline.record.texts import text_of, words_of
 
 Place = tuple[int, int]
@@ -77,13 +91,13 @@ def _measured(segment: Segment) -> Iterator[Word]:
 def _folded(lines: Sequence[_Line], segments: Sequence[Segment]) -> Collection[Place]:
     """The words to leave out: of the longest copies first. What others are a copy of stays, and what was corrected."""
     said = Lines([line.words for line in lines])
-    copies = [(run, line) for line in range(len(lines)) for run in said.runs(line) if said.copied(line, run)]
+    copies, own = _copies(lines, said)
     copies.sort(key=lambda copy: (-copy[0].count, copy[1], copy[0].first, copy[0].other, copy[0].original))
     staying = {place for line in lines for place in line.places if segments[place[0]].correction is not None}
     folded: set[Place] = set()
     afar: dict[tuple[int, int], list[tuple[float, float]]] = {}
     for run, line in copies:
-        quieter = said.apart(line, run)
+        quieter = apart(*said.of(line, run))
         for number in range(run.count):
             copy, original = lines[line].places[run.first + number], lines[run.other].places[run.original + number]
             if copy in staying or copy in folded:
@@ -93,14 +107,46 @@ def _folded(lines: Sequence[_Line], segments: Sequence[Segment]) -> Collection[P
             if quieter is not None:
                 afar.setdefault((line, run.other), []).append((lines[line].words[run.first + number].start, quieter))
     for (line, other), heard in afar.items():
-        folded.update(place for place in _from_afar(lines[line], lines[other], sorted(heard)) if place not in staying)
+        far = _from_afar(lines[line], lines[other], sorted(heard), own[line])
+        folded.update(place for place in far if place not in staying)
     return folded
 
 
-def _from_afar(line: _Line, other: _Line, copies: Sequence[tuple[float, float]]) -> Iterator[Place]:
+def _copies(lines: Sequence[_Line], said: Lines) -> tuple[list[tuple[Run, int]], dict[int, float | None]]:
+    """The runs that are copies, each with its line, and how loud whoever sits at the microphone of such a line is."""
+    quieter: list[tuple[Run, int]] = []
+    common: dict[int, set[int]] = {}
+    for line in range(len(lines)):
+        for run in said.runs(line):
+            if is_copy(*said.of(line, run), own=inf):
+                quieter.append((run, line))
+                common.setdefault(line, set()).update(range(run.first, run.end))
+    own = {line: _own_level(lines, line, numbers) for line, numbers in common.items()}
+    return [(run, line) for run, line in quieter if is_copy(*said.of(line, run), own=own[line])], own
+
+
+def _own_level(lines: Sequence[_Line], line: int, common: Collection[int]) -> float | None:
+    """By the words of a ``line`` that nobody else said, nor spoke louder at about the same time."""
+    others = [other.words for number, other in enumerate(lines) if number != line]
+    return own_level(
+        [
+            word.level
+            for number, word in enumerate(lines[line].words)
+            if word.level is not None and number not in common and not _is_outspoken(word, word.level, others)
+        ]
+    )
+
+
+def _is_outspoken(word: Word, level: float, others: Sequence[Sequence[Word]]) -> bool:
+    """Whether one of the ``others`` says something louder than ``level`` at about the time of ``word``."""
+    around = (loudness(_between(words, word.start - ALONE_S, word.end + ALONE_S)) for words in others)
+    return any(there is not None and there > level for there in around)
+
+
+def _from_afar(line: _Line, other: _Line, copies: Sequence[tuple[float, float]], own: float | None) -> Iterator[Place]:
     """The words of ``line`` that are as much quieter than what ``other`` says meanwhile as copies about then were.
 
-    ``copies`` are the starts of their words, each with how much quieter it was.
+    ``copies`` are the starts of their words, each with how much quieter it was; see ``is_copy`` for ``own``.
     """
     for word, place in zip(line.words, line.places, strict=True):
         first = bisect_left(copies, word.start - LASTING_S, key=lambda copy: copy[0])
@@ -108,17 +154,22 @@ def _from_afar(line: _Line, other: _Line, copies: Sequence[tuple[float, float]])
         if len(about) < AFAR or word.level is None:
             continue
         usual = sum(quieter for _, quieter in about) / len(about)
-        there = loudness(_meanwhile(other.words, word))
-        if there is not None and there - word.level >= max(usual - ABOUT_DB, FARTHER_DB):
+        meanwhile = _meanwhile(other.words, word)
+        quieter = apart([word], meanwhile)
+        if quieter is not None and quieter >= usual - ABOUT_DB and is_far([word], meanwhile, own):
             yield place
 
 
 def _meanwhile(words: Sequence[Word], other: Word) -> Sequence[Word]:
     """The ``words`` said while the ``other`` was, if they fill half of its time."""
-    first = bisect_left(words, other.start, key=lambda word: word.end)
-    said = words[first : bisect_left(words, other.end, key=lambda word: word.start)]
+    said = _between(words, other.start, other.end)
     shared = sum(min(word.end, other.end) - max(word.start, other.start) for word in said)
     return said if shared >= (other.end - other.start) / 2 else ()
+
+
+def _between(words: Sequence[Word], start: float, end: float) -> Sequence[Word]:
+    first = bisect_left(words, start, key=lambda word: word.end)
+    return words[first : bisect_left(words, end, key=lambda word: word.start)]
 
 
 def _pieces(words: Sequence[Word], folded: Collection[int]) -> list[tuple[bool, tuple[Word, ...]]]:

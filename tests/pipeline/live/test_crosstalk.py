@@ -19,9 +19,21 @@ def text(words: tuple[Word, ...]) -> str:
     return "".join(word.text for word in words).strip()
 
 
-def room(**levels: float) -> CrossTalk:
-    """Everybody is as loud as that from 0 to 20 s, told in frames of 32 ms."""
+OWN = "voilà ce que je pense de tout cela moi aussi"
+
+
+def room(own: float | None = LOUD, **levels: float) -> CrossTalk:
+    """Everybody is as loud as that from 0 to 20 s, told in frames of 32 ms.
+
+    Before that each spoke alone at their microphone, as loud as ``own``, or never where that is None.
+    """
     talk = CrossTalk()
+    for name in levels:
+        talk.speaks(TrackId(name))
+    for number, name in enumerate(levels if own is not None else ()):
+        start = 10.0 * number - 50.0
+        talk.audio_level(TrackId(name), start, start + 3.0, own or LOUD)
+        talk.settle(TrackId(name), said(OWN, start), last=True)
     for name, level in levels.items():
         for number in range(625):
             talk.audio_level(TrackId(name), number * 0.032, (number + 1) * 0.032, level)
@@ -107,6 +119,8 @@ def test_words_that_two_people_say_as_loud_are_shown_of_both_without_waiting() -
 
 def test_of_two_tracks_one_of_which_is_never_told_how_loud_neither_is_a_copy() -> None:
     for talk in (room(anne=LOUD), room(bilal=QUIET), CrossTalk()):
+        talk.speaks(ANNE)
+        talk.speaks(BILAL)
         talk.settle(ANNE, said("nous allons commencer la réunion maintenant"))
         assert talk.settle(BILAL, said("nous allons commencer la réunion maintenant", 0.1)).copied is None
 
@@ -117,6 +131,51 @@ def test_punctuation_of_its_own_goes_with_the_word_before_it() -> None:
     assert settled(talk, BILAL, said(f"{GREETING} ! oui", 0.05)) == ("oui", "")
     assert settled(talk, BILAL, said("?", 3.0)) == ("?", "")
     assert settled(talk, BILAL, ()) == ("", "")
+
+
+def test_two_people_at_headsets_of_their_own_are_both_shown_though_one_of_them_is_quieter() -> None:
+    talk = room(own=-30.0, anne=LOUD, bilal=-30.0)
+    for start in (0.0, 4.0, 8.0, 12.0):
+        assert settled(talk, ANNE, said(SPEECH, start)) == (SPEECH, "")
+        assert text(talk.visible(BILAL, said("nous allons", start + 0.1))) == "nous allons"
+        assert settled(talk, BILAL, said(SPEECH, start + 0.1)) == (SPEECH, "")
+    talk.settle(ANNE, said("l'ordre du jour", 16.0))
+    assert settled(talk, BILAL, said("les vacances d'été", 16.0)) == ("les vacances d'été", "")
+
+
+def test_before_anybody_knows_how_loud_somebody_is_a_short_greeting_is_shown_of_both() -> None:
+    talk = room(own=None, anne=LOUD, bilal=QUIET)
+    talk.settle(ANNE, said(f"{GREETING} et merci"))
+    assert settled(talk, BILAL, said(GREETING, 0.06)) == ("", GREETING)
+    assert settled(talk, BILAL, said(GREETING, 0.06), last=True) == (GREETING, "")
+
+
+def test_a_microphone_that_hears_nobody_but_another_from_afar_shows_nothing_of_what_it_hears() -> None:
+    talk = room(own=None, anne=LOUD, bilal=QUIET)
+    talk.settle(ANNE, said("mot à mot"))
+    assert settled(talk, BILAL, said("mais si dettes venues à toutes ces fêtes", 0.0))[0], "misheard, and nothing known"
+    talk.settle(ANNE, said(SPEECH, 4.0))
+    assert settled(talk, BILAL, said(SPEECH, 4.05)) == ("", "")
+    assert settled(talk, BILAL, said("et les disques ours", 8.0)) == ("", "")
+
+
+def test_while_one_track_has_spoken_nothing_is_compared() -> None:
+    talk = CrossTalk()
+    talk.speaks(ANNE)
+    assert not talk.compares
+    assert talk.settle(ANNE, said(SPEECH)) == Settled(said(SPEECH))
+    assert talk.visible(ANNE, said(GREETING)) == said(GREETING)
+    talk.speaks(BILAL)
+    assert talk.compares
+    talk.forget(ANNE)
+    assert not talk.compares
+
+
+def test_whoever_was_heard_from_afar_and_left_is_heard_no_more() -> None:
+    talk = copying()
+    talk.speaks(CHLOE)
+    talk.forget(ANNE)
+    assert settled(talk, BILAL, said("et les disques ours", 3.0)) == ("et les disques ours", "")
 
 
 SPEECH = "nous allons commencer la réunion de ce matin par"

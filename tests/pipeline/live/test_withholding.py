@@ -49,27 +49,27 @@ def test_what_is_said_after_another_was_heard_for_long_is_an_utterance_of_its_ow
 
 def test_words_that_come_by_themselves_are_withheld_too_one_by_one() -> None:
     core = MeetingCaptioner(SETTINGS, ("en",))
-    said = {ANNE: "good morning everybody thank you", BILAL: "good morning everybody yes Anne"}
+    said = {ANNE: "good morning everybody and welcome thank you", BILAL: "good morning everybody and welcome yes Anne"}
     for track, level in ((ANNE, -20.0), (BILAL, -35.0)):
         core.track_opened(Track(track, Participant(ParticipantId(track), track)))
         core.streamed(track, True)
         core.speech_started(track, 1.0)
         core.stream_begins(track)
-        core.audio_level(track, 1.0, 2.2, level)
-        core.audio_until(track, 4.0)
+        core.audio_level(track, 1.0, 3.0, level)
+        core.audio_until(track, 5.0)
     for track, level in ((ANNE, -50.0), (BILAL, -25.0)):
-        core.audio_level(track, 2.2, 4.0, level)
+        core.audio_level(track, 3.0, 5.0, level)
     shown = []
-    for number in range(5):
+    for number in range(7):
         for track in (ANNE, BILAL):
             start = 1.0 + number * 0.4
             core.words(track, [Word(f" {said[track].split()[number]}", start, start + 0.4)], (), start + 0.4)
             shown += core.captions_to_send()
     for track in (ANNE, BILAL):
-        core.speech_ended(track, 3.0)
-        core.words(track, (), (), 3.5)
+        core.speech_ended(track, 3.8)
+        core.words(track, (), (), 4.3)
     finals = {caption.track: caption.committed for caption in core.captions_to_send() if caption.final}
-    assert finals == {ANNE: " good morning everybody thank you", BILAL: " yes Anne"}
+    assert finals == {ANNE: " good morning everybody and welcome thank you", BILAL: " yes Anne"}
     assert {
         caption.committed + "".join(word.text for word in caption.tail) for caption in shown if caption.track == BILAL
     } == {

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.record.copies import Lines, Run, is_copy, loudness, plain_form
+from pipeline.record.copies import Lines, Run, is_copy, loudness, may_become_copy, own_level, plain_form
 from tests.pipeline.record.samples import words
 
 LOUD, QUIET = -20.0, -32.0
@@ -17,10 +17,10 @@ def said(text, start=0.0, level=None, confidence=0.5, step=0.3):
     return tuple(replace(word, level=level, confidence=confidence) for word in heard)
 
 
-def copies(*lines):
-    """The runs of the first line that are copies."""
+def copies(*lines, own=LOUD):
+    """The runs of the first line that are copies; whoever sits at its microphone is as loud as ``own``."""
     found = Lines(lines)
-    return [run for run in found.runs(0) if found.copied(0, run)]
+    return [run for run in found.runs(0) if is_copy(*found.of(0, run), own)]
 
 
 def test_three_words_that_are_louder_elsewhere_are_a_copy():
@@ -58,15 +58,50 @@ def test_many_words_that_are_about_as_loud_were_said_by_two_people():
 
 def test_without_loudness_six_words_are_a_copy_of_those_that_were_surer():
     sure, unsure = said(SPEECH, confidence=0.9), said(SPEECH, confidence=0.8)
-    assert is_copy(unsure, sure)
-    assert not is_copy(sure, unsure)
-    assert not is_copy(sure, sure)
-    assert not is_copy(unsure[:5], sure[:5])
+    assert is_copy(unsure, sure, None)
+    assert not is_copy(sure, unsure, None)
+    assert not is_copy(sure, sure, None)
+    assert not is_copy(unsure[:5], sure[:5], None)
 
 
 def test_loudness_known_on_one_side_alone_says_nothing():
-    assert not is_copy(said(GREETING, level=QUIET), said(GREETING))
+    assert not is_copy(said(GREETING, level=QUIET), said(GREETING), LOUD)
+    assert not may_become_copy(said("bonjour", level=QUIET), said("bonjour"), LOUD)
     assert loudness(said(GREETING)) is None
+
+
+def test_words_as_loud_as_whoever_sits_at_their_microphone_are_no_copy_however_loud_others_are():
+    quiet, loud = said(SPEECH, 0.1, QUIET), said(SPEECH, 0.0, LOUD)
+    for own, copied in ((QUIET, False), (QUIET + 3.9, False), (QUIET + 4.1, True), (LOUD, True)):
+        assert bool(copies(quiet, loud, own=own)) is copied
+        assert may_become_copy(quiet[:2], loud[:2], own) is copied
+
+
+def test_while_that_is_not_known_five_words_that_are_as_late_are_a_copy():
+    quiet, loud = said(SPEECH, 0.1, QUIET), said(SPEECH, 0.0, LOUD)
+    assert copies(quiet[:5], loud[:5], own=None)
+    assert not copies(quiet[:4], loud[:4], own=None)
+    uneven = said(SPEECH, 0.1, QUIET, step=0.38)[:5]
+    assert copies(uneven, loud[:5], own=LOUD)
+    assert not copies(uneven, loud[:5], own=None)
+    assert may_become_copy(quiet[:4], loud[:4], None)
+    assert not may_become_copy(quiet[:5], loud[:5], None)
+    assert own_level([LOUD] * 7) is None
+    assert own_level([LOUD] * 7 + [QUIET]) == LOUD
+
+
+def test_words_of_a_copy_are_all_about_as_late_but_for_one_of_four():
+    loud = said(SPEECH, 0.0, LOUD)
+    for late, copied in (
+        ([0.2] * 6, True),
+        ([0.2, 0.2, 0.7, 0.2, 0.2, 0.2], True),
+        ([0, 0.2, 0.4, 0.6, 0.8, 1], False),
+    ):
+        heard = tuple(
+            replace(word, start=word.start + each, end=word.end + each, level=QUIET)
+            for word, each in zip(loud, late, strict=True)
+        )
+        assert is_copy(heard, loud, LOUD) is copied
 
 
 def test_loudness_is_the_mean_of_the_powers_that_are_known():

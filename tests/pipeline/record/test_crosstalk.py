@@ -42,6 +42,16 @@ def bilal(text, start=0.05, end=2.05, identity="b", level=QUIET, **rest):
     return loud(segment(identity, text, start, end, BILAL, **rest), level)
 
 
+OWN = "voilà ce que je pense de tout cela moi aussi"
+
+
+def together(*segments):
+    """What becomes of ``segments`` in a meeting in which Bilal and the other Anne have their say as well, as loud."""
+    own = [bilal(OWN, 200, 204, "own-b", LOUD), loud(segment("own-c", OWN, 220, 224, OTHER_ANNE), LOUD)]
+    folded = fold(transcript(*segments, *own))
+    return replace(folded, segments=tuple(each for each in folded.segments if not each.id.startswith("own")))
+
+
 def shown(folded):
     return {each.id: text_of(each)[0] for each in folded.segments}
 
@@ -51,14 +61,14 @@ def left_out(folded):
 
 
 def test_a_segment_that_is_a_copy_as_a_whole_is_left_out_and_told_of():
-    folded = fold(transcript(anne("Bonjour à tous."), bilal("bonjour a tous")))
+    folded = together(anne("Bonjour à tous."), bilal("bonjour a tous"))
     assert shown(folded) == {"a": "Bonjour à tous."}
     assert left_out(folded) == [("b", "bonjour a tous")]
     assert [(each.start, each.end, each.participant) for each in folded.folded] == [(0.05, 2.05, BILAL)]
 
 
 def test_of_a_segment_that_says_more_the_copied_words_alone_are_left_out():
-    folded = fold(transcript(anne("bonjour à tous", 0, 1.5), bilal("bonjour à tous. Oui, bonjour Anne.", 0, 3)))
+    folded = together(anne("bonjour à tous", 0, 1.5), bilal("bonjour à tous. Oui, bonjour Anne.", 0, 3))
     assert shown(folded) == {"a": "bonjour à tous", "b": "Oui, bonjour Anne."}
     assert (folded.segments[1].start, folded.segments[1].end) == (1.5, 3.0)
     assert left_out(folded) == [("b", "bonjour à tous.")]
@@ -66,49 +76,69 @@ def test_of_a_segment_that_says_more_the_copied_words_alone_are_left_out():
 
 def test_what_is_said_before_and_after_a_copy_stays():
     heard = bilal("alors voilà c'est parti bonjour à tous merci et à bientôt", 0, 5.5)
-    folded = fold(transcript(anne("bonjour à tous", 2.0, 3.5), heard))
+    folded = together(anne("bonjour à tous", 2.0, 3.5), heard)
     assert shown(folded)["b"] == "alors voilà c'est parti merci et à bientôt"
 
 
 def test_segments_stay_in_order_when_one_loses_its_beginning():
     middle = segment("c", "Pardon.", 1.0, 1.2, OTHER_ANNE)
-    folded = fold(transcript(anne("bonjour à tous", 0, 1.5), bilal("bonjour à tous. Oui, bonjour Anne.", 0, 3), middle))
+    folded = together(anne("bonjour à tous", 0, 1.5), bilal("bonjour à tous. Oui, bonjour Anne.", 0, 3), middle)
     assert [each.id for each in folded.segments] == ["a", "c", "b"]
 
 
 def test_two_people_who_say_the_same_at_once_are_both_kept():
     for text in ("oui oui oui", "d'accord merci beaucoup", "bonjour à tous"):
-        said = transcript(anne(text), bilal(text, level=-23.0))
+        said = anne(text), bilal(text, level=-23.0)
+        assert together(*said) == transcript(*said)
+
+
+def test_two_people_at_headsets_of_their_own_are_both_kept_though_one_of_them_is_quieter():
+    for text in ("bonjour à tous", "d'accord merci beaucoup", SPEECH):
+        greetings = [anne(text, 0, 2), bilal(text, 0.1, 2.1, level=-30.0)]
+        greetings += [anne(text, 10, 12, "c"), bilal(text, 10, 12, "d", level=-30.0)]
+        said = transcript(*greetings, bilal(OWN, 100, 104, "e", -30.0), anne("tout de suite", 110, 112, "f"))
         assert fold(said) == said
 
 
-def test_a_correction_is_neither_a_copy_nor_changed():
-    said = transcript(anne("Bonjour à tous."), bilal("bonjour à tous", correction="Bonjour à tous !"))
+def test_a_short_copy_stays_while_nobody_knows_how_loud_whoever_sits_at_its_microphone_is():
+    said = transcript(anne("bonjour à tous"), bilal("bonjour à tous"))
     assert fold(said) == said
+    assert shown(fold(transcript(anne(SPEECH), bilal(SPEECH)))) == {"a": SPEECH}
+
+
+def test_words_said_while_another_is_louder_do_not_tell_how_loud_whoever_sits_there_is():
+    misheard = bilal("mais si dettes venues à toutes ces belles fêtes", 10.0, 14.0, "c")
+    said = anne("et merci d'être venus à tous et à toutes ici", 10.0, 14.0, "d")
+    assert "b" not in shown(fold(transcript(anne(SPEECH), bilal(SPEECH), said, misheard)))
+
+
+def test_a_correction_is_neither_a_copy_nor_changed():
+    said = anne("Bonjour à tous."), bilal("bonjour à tous", correction="Bonjour à tous !")
+    assert together(*said) == transcript(*said)
 
 
 def test_what_copies_a_corrected_segment_is_left_out():
-    folded = fold(transcript(anne("bonjour a tousse", correction="Bonjour à tous !"), bilal("bonjour à tous")))
+    folded = together(anne("bonjour à tousse", correction="Bonjour à tous !"), bilal("bonjour à tous"))
     assert shown(folded) == {"a": "Bonjour à tous !"}
 
 
 def test_a_record_text_is_as_loud_as_the_words_that_were_captioned_then():
     heard = bilal("bonjou à tous oui", 0.0, 2.0, record=words("Bonjour à tous.", 0.0, 1.5))
-    folded = fold(transcript(anne("bonjour à tous", 0.0, 1.5), heard))
+    folded = together(anne("bonjour à tous", 0.0, 1.5), heard)
     assert shown(folded) == {"a": "bonjour à tous"}
     assert left_out(folded) == [("b", "Bonjour à tous.")]
 
 
 def test_beside_a_record_text_that_is_folded_in_part_the_captioned_words_are_kept():
     heard = bilal("bonjour à tous oui", 0.0, 2.0, record=words("Bonjour à tous. Oui.", 0.0, 2.0))
-    folded = fold(transcript(anne("bonjour à tous", 0.0, 1.5), heard))
+    folded = together(anne("bonjour à tous", 0.0, 1.5), heard)
     assert shown(folded)["b"] == "Oui."
     assert len(folded.segments[1].caption) == 4
 
 
 def test_of_three_tracks_that_say_the_same_the_loudest_stays():
     third = loud(segment("c", "bonjour à tous", 0.1, 2.1, OTHER_ANNE), -40.0)
-    folded = fold(transcript(anne("bonjour à tous"), bilal("bonjour à tous"), third))
+    folded = together(anne("bonjour à tous"), bilal("bonjour à tous"), third)
     assert shown(folded) == {"a": "bonjour à tous"}
 
 
@@ -124,13 +154,11 @@ ALL = "bonjour à toutes et à tous ici et bienvenue à cette réunion de rentr�
 
 
 def test_what_was_misheard_as_quietly_as_copies_were_is_left_out_with_them():
-    folded = fold(
-        transcript(
-            anne(ALL, 0, 7),
-            bilal("bonjours à toutes et à tout six bienvenue à cette réunion de rentrées", 0.05, 7.05),
-            anne("et merci d'être venus", 20, 22, "c"),
-            bilal("mais si dettes venues", 20, 22, "d"),
-        )
+    folded = together(
+        anne(ALL, 0, 7),
+        bilal("bonjours à toutes et à tout six bienvenue à cette réunion de rentrées", 0.05, 7.05),
+        anne("et merci d'être venus", 20, 22, "c"),
+        bilal("mais si dettes venues", 20, 22, "d"),
     )
     assert list(shown(folded)) == ["a", "c"]
     assert [text for _, text in left_out(folded)] == [
@@ -142,28 +170,27 @@ def test_what_was_misheard_as_quietly_as_copies_were_is_left_out_with_them():
 def test_what_is_said_at_the_second_microphone_is_louder_than_what_it_hears_from_afar_and_stays():
     heard = bilal(f"{ALL} oui", 0.0, 7.5)
     own = replace(heard, caption=(*heard.caption[:-1], replace(heard.caption[-1], level=-25.0)))
-    folded = fold(transcript(anne(f"{ALL} là", 0.0, 7.5), own, bilal("merci Anne", 9, 10, "c")))
+    folded = together(anne(f"{ALL} là", 0.0, 7.5), own, bilal("merci Anne", 9, 10, "c"))
     assert shown(folded) == {"a": f"{ALL} là", "b": "oui", "c": "merci Anne"}
 
 
 def test_a_minute_later_nobody_knows_any_more_how_quiet_the_other_is():
     said = [anne(ALL, 0, 7), bilal(ALL, 0, 7), anne("et merci d'être venus", 80, 82, "c")]
-    folded = fold(transcript(*said, bilal("mais si dettes venues", 80, 82, "d")))
+    folded = together(*said, bilal("mais si dettes venues", 80, 82, "d"))
     assert shown(folded)["d"] == "mais si dettes venues"
 
 
 def test_words_whose_loudness_nobody_knows_stay_unless_they_are_a_copy_themselves():
     said = [anne(ALL, 0, 7), bilal(ALL, 0, 7), anne("merci", 9, 10, "c", level=None)]
-    folded = fold(transcript(*said, bilal("si", 9, 10, "d"), bilal("euh", 12, 13, "e", level=None)))
+    folded = together(*said, bilal("si", 9, 10, "d"), bilal("euh", 12, 13, "e", level=None))
     assert list(shown(folded)) == ["a", "c", "d", "e"]
 
 
 def test_punctuation_goes_with_the_word_before_it():
-    folded = fold(transcript(anne("bonjour à tous ! Bien", 0, 2), bilal("« bonjour à tous ! » Merci", 0, 2.4)))
+    folded = together(anne("bonjour à tous ! Bien", 0, 2), bilal("« bonjour à tous ! » Merci", 0, 2.4))
     assert shown(folded)["b"] == "« Merci"
-    assert shown(fold(transcript(anne("bonjour à tous", 0, 1.5), bilal("« bonjour à tous »", 0, 2.5)))) == {
-        "a": "bonjour à tous"
-    }
+    folded = together(anne("bonjour à tous", 0, 1.5), bilal("« bonjour à tous »", 0, 2.5))
+    assert shown(folded) == {"a": "bonjour à tous"}
 
 
 def test_words_of_one_track_are_no_copies_of_each_other():
@@ -182,15 +209,16 @@ def test_a_transcript_is_assembled_without_copies_and_a_correction_brings_one_ba
     finals = [
         heard_at(final("a", "bonjour à tous", 0, 2, ANNE), LOUD, LOUD),
         heard_at(final("b", "bonjour à tous", 0.05, 2.05, BILAL), QUIET, QUIET),
+        heard_at(final("own", OWN, 20, 24, BILAL), *[LOUD] * 5),
     ]
     records = [record("b", "Bonjour à tous.", 0.05, 2.05, BILAL)]
     assembled = assemble(MEETING, TRACKS, finals, records)
-    assert shown(assembled) == {"a": "bonjour à tous"}
+    assert shown(assembled) == {"a": "bonjour à tous", "own": OWN}
     assert BILAL in assembled.participants
     assert left_out(assembled) == [("b", "Bonjour à tous.")]
     correction = Division({SegmentId("b"): SegmentChange("Bonjour à tous !")})
     corrected = assemble(MEETING, TRACKS, finals, records, division=correction)
-    assert shown(corrected) == {"a": "bonjour à tous", "b": "Bonjour à tous !"}
+    assert shown(corrected) == {"a": "bonjour à tous", "b": "Bonjour à tous !", "own": OWN}
 
 
 def test_what_was_withheld_live_and_is_in_the_record_text_is_left_out_by_the_loudness_of_its_time():
