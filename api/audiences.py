@@ -33,7 +33,8 @@ class EventLog:
 
     def tell(self, track: Track, runs: Sequence[VoiceRun], at: float) -> None:
         """The one kind of event that has a ``type``."""
-        self._write({"type": "voices", "sent_at": seconds(at), **voices_event(track.participant, runs, {})})
+        told = voices_event(track.participant, runs[0].utterance, runs, {})
+        self._write({"type": "voices", "sent_at": seconds(at), **told})
 
     def _write(self, event: Mapping[str, object]) -> None:
         with writing(self.path):

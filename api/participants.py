@@ -105,7 +105,7 @@ async def change(request: Request, meeting: str, participant: str, wanted: Chang
     if wanted.name is not None:
         await _rename(house, identity, who, wanted.name)
     shared = known.shared_room
-    if wanted.shared_room is not None:
+    if "shared_room" in wanted.model_fields_set:
         shared = wanted.shared_room
         await house.store.mark_shared_room(identity, who, shared)
         if running is not None:
@@ -134,7 +134,7 @@ async def _add(house: House, meeting: MeetingId, participant: Participant, langu
         await _rename(house, meeting, participant.id, participant.name)
     await house.store.add_participant(meeting, participant, languages)
     running = await house.meetings.find(meeting)
-    if participant.shared_room and running is not None:
+    if participant.shared_room is not None and running is not None:
         await running.voices_changed()
 
 

@@ -30,4 +30,4 @@ async def labels_of(store: Store, meeting: MeetingId, finals: Iterable[Caption])
         for final in finals
         if final.utterance in runs
     }
-    return {utterance: voices_event(owner, runs[utterance], voices) for utterance, owner in owners.items()}
+    return {utterance: voices_event(owner, utterance, runs[utterance], voices) for utterance, owner in owners.items()}

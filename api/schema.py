@@ -67,6 +67,7 @@ _MEANINGS = {
     "401": "No key, token or session, a wrong one, or one that has expired.",
     "403": "The key, token or session is good, but not for this.",
     "404": "There is no such thing, or it was deleted.",
+    "409": "It was changed meanwhile; read it again.",
     "412": "The condition of the request does not hold.",
     "413": "The body is too large.",
     "415": "The body is of another kind.",

@@ -19,6 +19,10 @@ def _name(text: str) -> str:
     return normalised(text, LONGEST_NAME, "a name")
 
 
+def _name_or_none(text: str) -> str:
+    return _name(text) if text else ""
+
+
 def _title(text: str) -> str:
     return normalised(text, LONGEST_TITLE, "a title") if text.strip() else ""
 
@@ -37,6 +41,7 @@ def _languages(codes: list[str]) -> list[str]:
 
 
 Name = Annotated[str, AfterValidator(_name)]
+NameOrNone = Annotated[str, AfterValidator(_name_or_none)]
 Title = Annotated[str, AfterValidator(_title)]
 Terms = Annotated[list[Annotated[str, AfterValidator(_term)]], Field(max_length=MOST_TERMS)]
 Languages = Annotated[list[str], Field(max_length=20), AfterValidator(_languages)]
@@ -125,8 +130,10 @@ class NewParticipant(Shape):
     languages: Languages = Field(
         default=[], description="What this participant may speak; none means those of the meeting."
     )
-    shared_room: bool = Field(
-        default=False, description="Several people share this microphone: their voices are told apart."
+    shared_room: bool | None = Field(
+        default=None,
+        description="Whether several people share this microphone, so that their voices are told apart; null where it "
+        "is as the settings say, or as it was said before.",
     )
     id: str | None = Field(
         default=None, pattern=_ID, description="The participant's id elsewhere; who joins again with it is the same."
@@ -140,15 +147,19 @@ class Changes(Shape):
 
     name: Name | None = None
     languages: Languages | None = None
-    shared_room: bool | None = Field(default=None, description="Whether several people share this microphone.")
+    shared_room: bool | None = Field(
+        default=None, description="Whether several people share this microphone; null: as the settings say."
+    )
 
 
 class ParticipantShape(Shape):
-    model_config = like(participant="3y5d3t9xra", name="Anne", shared_room=False)
+    model_config = like(participant="3y5d3t9xra", name="Anne", shared_room=None)
 
     participant: str
     name: str
-    shared_room: bool = Field(description="Whether several people share this microphone.")
+    shared_room: bool | None = Field(
+        description="Whether several people share this microphone; null where nobody said."
+    )
 
 
 class PresenceShape(Shape):
@@ -163,7 +174,7 @@ class PresenceShape(Shape):
 _LISTED = {
     "participant": "3y5d3t9xra",
     "name": "Anne",
-    "shared_room": False,
+    "shared_room": None,
     "enrolled": False,
     "present": [{"joined": 3.2, "left": 61.75}],
 }
@@ -279,12 +290,24 @@ class SampleShape(Shape):
     seconds: float
 
 
+CHANGED: dict[int | str, dict[str, Any]] = {409: {"description": "The segment is not as it was shown; read it again."}}
+Count = Annotated[
+    int | None,
+    Field(
+        ge=0,
+        le=2**31 - 1,
+        description="How many caption words the segment had when it was shown; where it has others, the answer is 409.",
+    ),
+]
+
+
 class Correction(Shape):
-    model_config = like(text="Je m’appelle Éric Joanis.")
+    model_config = like(text="Je m’appelle Éric Joanis.", count=4)
 
     text: Annotated[str, Field(max_length=LONGEST_CORRECTION)] | None = Field(
         description="What was really said; null takes the correction back."
     )
+    count: Count = None
 
 
 class NewSession(Shape):

@@ -14,12 +14,13 @@ from pipeline.record.texts import text_of
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One segment of a turn, which can be corrected."""
+    """One segment of a turn, which can be corrected; ``count`` caption words."""
 
     id: str
     language: str
     start: float
     text: str
+    count: int | None = None
 
 
 Voice = tuple[str, int]
@@ -128,7 +129,8 @@ def _turn(
     voices: Mapping[ParticipantId, Voice],
 ) -> Entry:
     pieces = (
-        Piece(segment.id, segment.language, segment.start, one_line(text_of(segment)[0])) for segment in turn.segments
+        Piece(segment.id, segment.language, segment.start, one_line(text_of(segment)[0]), segment.count)
+        for segment in turn.segments
     )
     who = turn.participant.id
     shown = tuple(piece for piece in pieces if piece.text)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response, status
 
 from api.access import Need, needs
 from api.house import house_of
-from api.shapes import Correction
+from api.shapes import CHANGED, Correction
 from pipeline.domain import MeetingId, SegmentId
 from pipeline.errors import NotFound
 from pipeline.export.formats import FORMATS
@@ -50,10 +50,11 @@ async def transcript(request: Request, meeting: str, format: str) -> Response:  
     status_code=status.HTTP_204_NO_CONTENT,
     dependencies=[needs(Need.MEETINGS)],
     summary="Correct the text of a segment of the transcript",
+    responses=CHANGED,
 )
 async def correct(request: Request, meeting: str, segment: str, wanted: Correction) -> Response:
     """Segments and their ids stand in ``transcript.json``. Live captions, which were read, stay as they were."""
-    await house_of(request).store.correct(MeetingId(meeting), SegmentId(segment), wanted.text)
+    await house_of(request).store.correct(MeetingId(meeting), SegmentId(segment), wanted.text, wanted.count)
     return Response(status_code=status.HTTP_204_NO_CONTENT)
 
 

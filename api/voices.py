@@ -5,10 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response, status
 from pydantic import Field
 
-from api.access import Need, needs
+from api.access import Grant, Need, needs
+from api.denials import NotAllowed
 from api.house import House, house_of
 from api.participants import participant_of
-from api.shapes import Name, Shape, like
+from api.shapes import CHANGED, Count, NameOrNone, Shape, like
 from api.speakers import Speaker, voices_in
 from pipeline.domain import MeetingId, ParticipantId, SegmentId
 from pipeline.export.event import seconds
@@ -38,7 +39,7 @@ class ExcerptShape(Shape):
     text: str
     start: float
     end: float
-    sound: str | None = Field(description="Where it can be heard, where the meeting keeps its sound.")
+    sound: str | None = Field(description="Where it can be heard, if the meeting keeps its sound and you may hear it.")
 
 
 class VoiceShape(Shape):
@@ -48,7 +49,7 @@ class VoiceShape(Shape):
 
     voice: int
     speaker: str = Field(description="How the transcript names it.")
-    name: str | None = Field(description="What people call it.")
+    name: str | None = Field(description="What people call it; empty where they said that it goes by its number.")
     merged_into: int | None = Field(description="The voice of this participant that says what it said.")
     seconds: float = Field(description="How long it speaks.")
     excerpts: list[ExcerptShape] = Field(description="Some of the longest pieces of what it said.")
@@ -65,7 +66,11 @@ class VoiceChanges(Shape):
 
     model_config = like(name="Éric Joanis")
 
-    name: Name | None = Field(default=None, description="Who it is; null takes the name back.")
+    name: NameOrNone | None = Field(
+        default=None,
+        description="Who it is, also of the voice that it turned out to be; empty: nobody, whatever enrolments say; "
+        "null takes back what people said.",
+    )
     merged_into: Annotated[int, Field(ge=1, le=_MOST)] | None = Field(
         default=None, description="The voice that it turned out to be; null parts them again."
     )
@@ -79,18 +84,23 @@ class SegmentVoice(Shape):
     )
 
 
-@router.get(
-    "/participants/{participant}/voices",
-    dependencies=[needs(Need.READ)],
-    summary="List the voices at a participant's microphone",
-)
-async def voices(request: Request, meeting: str, participant: str) -> VoiceList:
+class Move(SegmentVoice):
+    model_config = like(voice=2, count=4)
+
+    count: Count = None
+
+
+@router.get("/participants/{participant}/voices", summary="List the voices at a participant's microphone")
+async def voices(
+    request: Request, meeting: str, participant: str, grant: Annotated[Grant, needs(Need.READ)]
+) -> VoiceList:
     """Those that said something or were named or merged; each with what it said, to know it by."""
     store, identity = house_of(request).store, MeetingId(meeting)
     kept, transcript = await store.meeting(identity), await store.transcript(identity)
     owner = await participant_of(house_of(request), identity, ParticipantId(participant))
     known = [voice for voice in await store.voices(identity) if voice.participant == owner.id]
-    return VoiceList(voices=[_shape(each) for each in voices_in(kept, transcript, [owner], known)])
+    hears = _hears(house_of(request), grant, identity)
+    return VoiceList(voices=[_shape(each, hears=hears) for each in voices_in(kept, transcript, [owner], known)])
 
 
 @router.patch(
@@ -102,9 +112,11 @@ async def voices(request: Request, meeting: str, participant: str) -> VoiceList:
 async def change(request: Request, meeting: str, participant: str, voice: Number, wanted: VoiceChanges) -> Response:
     """It counts for all that the voice said and will say, in captions, transcript and files."""
     house, identity, who = house_of(request), MeetingId(meeting), ParticipantId(participant)
+    if "name" in wanted.model_fields_set and not wanted.name:  # its own, and not that of the voice it turns out to be
+        await house.store.rename_voice(identity, who, voice, wanted.name)
     if "merged_into" in wanted.model_fields_set:
         await house.store.merge_voices(identity, who, voice, wanted.merged_into)
-    if "name" in wanted.model_fields_set:
+    if wanted.name:
         await house.store.rename_voice(identity, who, voice, wanted.name)
     await _tell(house, identity)
     return Response(status_code=status.HTTP_204_NO_CONTENT)
@@ -114,11 +126,12 @@ async def change(request: Request, meeting: str, participant: str, voice: Number
     "/segments/{segment:path}/voice",
     dependencies=[needs(Need.MEETINGS)],
     summary="Say which voice said a segment of the transcript",
+    responses=CHANGED,
 )
-async def move(request: Request, meeting: str, segment: str, wanted: SegmentVoice) -> SegmentVoice:
+async def move(request: Request, meeting: str, segment: str, wanted: Move) -> SegmentVoice:
     """The answer has its number, also of a new one. The segment keeps its words, whatever is heard later."""
     house, identity = house_of(request), MeetingId(meeting)
-    number = await house.store.move_segment_to_voice(identity, SegmentId(segment), wanted.voice)
+    number = await house.store.move_segment_to_voice(identity, SegmentId(segment), wanted.voice, wanted.count)
     await _tell(house, identity)
     return SegmentVoice(voice=number)
 
@@ -130,7 +143,16 @@ async def _tell(house: House, meeting: MeetingId) -> None:
         await running.voices_changed()
 
 
-def _shape(speaker: Speaker) -> VoiceShape:
+def _hears(house: House, grant: Grant, meeting: MeetingId) -> bool:
+    """Whether whoever lists voices may download sound."""
+    try:
+        house.access.check(grant, Need.MEETINGS, {"meeting": meeting})
+    except NotAllowed:
+        return False
+    return True
+
+
+def _shape(speaker: Speaker, *, hears: bool) -> VoiceShape:
     return VoiceShape(
         voice=speaker.voice,
         speaker=speaker.speaking.name,
@@ -143,7 +165,7 @@ def _shape(speaker: Speaker) -> VoiceShape:
                 text=each.text,
                 start=seconds(each.start),
                 end=seconds(each.end),
-                sound=each.sound,
+                sound=each.sound if hears else None,
             )
             for each in speaker.excerpts
         ],

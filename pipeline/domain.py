@@ -24,11 +24,14 @@ Samples = NDArray[np.int16]
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """A connected endpoint of a meeting, named as its own meeting service names it; several people may share it."""
+    """A connected endpoint of a meeting, named as its own meeting service names it.
+
+    ``shared_room`` says whether several people share its microphone, None where nobody said.
+    """
 
     id: ParticipantId
     name: str
-    shared_room: bool = False
+    shared_room: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +230,10 @@ class RecordText:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stored, timed piece of one speaker with every text it ever had."""
+    """A stored, timed piece of one speaker with every text it ever had.
+
+    ``count`` is how many caption words it has, those included that another track says as well; None where nobody knows.
+    """
 
     id: SegmentId
     track: TrackId
@@ -238,6 +244,7 @@ class Segment:
     caption: tuple[Word, ...] = ()
     record: tuple[Word, ...] = ()
     correction: str | None = None
+    count: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

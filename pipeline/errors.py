@@ -7,6 +7,7 @@
     │   ├── UnreadableMedia     a file is no recording that can be decoded, or holds no audio
     │   └── InvalidSetting      a setting or option has a value that cannot be used
     ├── NotFound                no meeting, participant or recording has this id
+    ├── OutOfDate               what is to be changed is not any more what was shown: say to read it again
     ├── TooMany                 there are as many as may be at once: say which one to end
     ├── ModelUnavailable        weights are missing, incomplete or not what they claim to be
     ├── RecognitionFailed       the recogniser failed on a window
@@ -41,6 +42,10 @@ class InvalidSetting(InvalidInput):
 
 
 class NotFound(GreffierError):
+    pass
+
+
+class OutOfDate(GreffierError):
     pass
 
 

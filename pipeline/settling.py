@@ -133,7 +133,7 @@ class Settling:
         settled: list[tuple[Heard, list[VoiceRun], list[KnownVoice]]] = []
         by = {Settled.SOUND} if sounds else {Settled.NOTHING}
         for person in dict.fromkeys(tracks.values()):
-            if person.id in talked or person.shared_room:
+            if person.shared_room or (person.shared_room is None and person.id in talked):
                 heard = _heard(person.id, whose, finals, runs, voices)
                 found = self._diarized(meeting.id, heard, sounds)
                 if found is not None:

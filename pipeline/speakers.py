@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from pipeline.domain import MeetingId, ParticipantId, SegmentId, VoiceRun
 from pipeline.errors import InvalidInput
 
+UNNAMED = ""
+"""In place of a name: people said that the voice goes by its number."""
 NOBODY = 0
 """In place of a voice: words that belong to the participant alone."""
 FIRST_MADE = 101
@@ -22,7 +24,8 @@ FIRST_MADE = 101
 
 @dataclass(frozen=True, slots=True)
 class KnownVoice:
-    """A voice of ``participant``; ``name`` is what people call it, ``merged_into`` the voice it turned out to be.
+    """A voice of ``participant``; ``name`` is what people call it, None where nobody said, ``merged_into`` the voice it
+    turned out to be.
 
     ``centroid`` of shape (dimension,) says what it sounds like, None where nobody knows.
     """
@@ -74,10 +77,18 @@ class VoiceStore(Protocol):
         """Every voice that was heard, kept or made, by participant and number."""
 
     async def rename_voice(self, meeting: MeetingId, participant: ParticipantId, voice: int, name: str | None) -> None:
-        """None takes its name back."""
+        """A name is that of the voice it turned out to be. None takes it back; ``UNNAMED``: no enrolment gives one."""
 
     async def merge_voices(self, meeting: MeetingId, participant: ParticipantId, voice: int, into: int | None) -> None:
         """What ``voice`` said is said by ``into``; None parts them again. Raises ``InvalidInput`` for a circle."""
 
-    async def move_segment_to_voice(self, meeting: MeetingId, segment: SegmentId, voice: int | None) -> int:
-        """The words of ``segment`` were said by ``voice``, ``NOBODY``, or for None a new one; its number."""
+    async def move_segment_to_voice(
+        self, meeting: MeetingId, segment: SegmentId, voice: int | None, count: int | None = None
+    ) -> int:
+        """The words of ``segment`` were said by ``voice``, ``NOBODY``, or for None a new one; its number.
+
+        ``count`` is how many caption words it was shown with. Raises ``OutOfDate`` where it has others.
+        """
+
+    async def changes(self, meeting: MeetingId) -> dict[SegmentId, SegmentChange]:
+        """What people changed, by segment."""

@@ -17,7 +17,7 @@ _LONGEST = 200
 def participant(told: rtc.Participant) -> Participant:
     """Whose attribute says ``true`` shares a microphone with others."""
     shared = told.attributes.get(SHARED_ROOM, "")[:_LONGEST].strip().lower() == "true"
-    return replace(people.participant(told.identity, told.name), shared_room=shared)
+    return replace(people.participant(told.identity, told.name), shared_room=True if shared else None)
 
 
 def languages(told: rtc.Participant) -> tuple[str, ...]:

@@ -186,9 +186,12 @@ class RemoteMeeting:
         if participant.id not in self._known:
             await store.add_participant(meeting, participant, languages)
             self._known[participant.id] = participant
-        if participant.shared_room and not self._known[participant.id].shared_room:
-            await store.mark_shared_room(meeting, participant.id, shared=True)
-            self._known[participant.id] = replace(self._known[participant.id], shared_room=True)
+        shared = participant.shared_room
+        if shared is not None and self._known[participant.id].shared_room is None:  # as far as is known here
+            self._known |= {known.id: known for known in await store.participants(meeting)}
+        if shared is not None and self._known[participant.id].shared_room is None:
+            await store.mark_shared_room(meeting, participant.id, shared)
+            self._known[participant.id] = replace(self._known[participant.id], shared_room=shared)
             await self.voices_changed()
         if languages:
             self._declared[participant.id] = languages

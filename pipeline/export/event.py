@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.domain import Caption, Participant, ParticipantId, VoiceRun, Word
+from pipeline.domain import Caption, Participant, ParticipantId, UtteranceId, VoiceRun, Word
 from pipeline.record.attribution import with_voice
 from pipeline.record.division import settled_voice
 from pipeline.speakers import KnownVoice
@@ -42,12 +42,15 @@ def caption_event(caption: Caption, sent_at: float) -> dict[str, object]:
 
 
 def voices_event(
-    owner: Participant, runs: Sequence[VoiceRun], voices: Mapping[tuple[ParticipantId, int], KnownVoice]
+    owner: Participant,
+    utterance: UtteranceId,
+    runs: Sequence[VoiceRun],
+    voices: Mapping[tuple[ParticipantId, int], KnownVoice],
 ) -> dict[str, object]:
-    """Which of the ``voices`` at the microphone of ``owner`` said which words of one utterance, as a JSON object.
+    """Which of the ``voices`` at the microphone of ``owner`` said which words of ``utterance``, as a JSON object.
 
-    ``runs``, one at least, are all that are known of it so far, in order. Each names its voice as people do, and is of
-    the one that it turned out to be.
+    ``runs`` are all that are known of it so far, in order; none where people gave its words to nobody in particular.
+    Each names its voice as people do, and is of the one that it turned out to be.
     """
 
     def told(run: VoiceRun) -> dict[str, object]:
@@ -57,7 +60,7 @@ def voices_event(
         return {"first": run.first, "count": run.count, "voice": voice, "speaker": name}
 
     return {
-        "utterance": runs[0].utterance,
+        "utterance": utterance,
         "participant": owner.id,
         "speaker": owner.name,
         "runs": [told(run) for run in runs],

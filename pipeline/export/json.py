@@ -13,6 +13,7 @@
         "start": s, "end": s, "language": str,
         "origin": "correction" | "record" | "caption",
         "text": str,
+        "count": int,
         "texts": [{"origin": str, "text": str, "words": [{"text": str, "start": s, "end": s, "confidence": number}]}]
       }],
       "gaps": [{"track": str, "participant": id, "start": s, "end": s, "reason": str}],
@@ -22,10 +23,11 @@
     }
 
 Times are seconds of meeting time, to the millisecond. ``label`` is the name by which other formats tell participants
-apart. ``texts`` holds every text that the segment has, the best first; ``text`` and ``origin`` repeat that one. A word
-carries its own leading space. Words of a correction are timed by those it kept. The ``end`` of a pause is null while it
-lasts; ``cut`` says that a session ended without being asked to, so that speech may be missing. ``folded`` is what was
-left out of segments because another track says it: two microphones in one room. Within a version keys are only added.
+apart. ``texts`` holds every text that the segment has, the best first; ``text`` and ``origin`` repeat that one. In a
+meeting ``count`` is how many caption words the segment has: once it differs, they are others. A word carries its own
+leading space. Words of a correction are timed by those it kept. The ``end`` of a pause is null while it lasts; ``cut``
+says that a session ended without being asked to, so that speech may be missing. ``folded`` is what was left out of
+segments because another track says it: two microphones in one room. Within a version keys are only added.
 """
 
 import json as standard
@@ -80,6 +82,7 @@ def _segment_fields(segment: Segment) -> dict[str, object]:
         "language": segment.language,
         "origin": origin.value,
         "text": text,
+        **({} if segment.count is None else {"count": segment.count}),
         "texts": [_text_fields(each) for each in _by_origin(segment)],
     }
 

@@ -155,6 +155,7 @@ def _segments(
             caption=said[name],
             record=share if recorded else (),
             correction=change.text if change else None,
+            count=piece.end - piece.first,
         )
 
 

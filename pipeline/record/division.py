@@ -128,8 +128,14 @@ def _changed(utterance: UtteranceId, runs: list[VoiceRun], changes: Changes) -> 
 
 def settled_voice(voices: Known, participant: ParticipantId, voice: int) -> int:
     """The voice that ``voice`` turned out to be, through all merges."""
-    seen: set[int] = set()
-    while voice not in seen and (known := voices.get((participant, voice))) and known.merged_into is not None:
-        seen.add(voice)  # no store makes a circle; one that was made ends
-        voice = known.merged_into
-    return voice
+    return merged_voices(voices, participant, voice)[-1]
+
+
+def merged_voices(voices: Known, participant: ParticipantId, voice: int) -> list[int]:
+    """``voice``, the one it was merged into, and so on. No store makes a circle; one that was made ends."""
+    path = [voice]
+    known = voices.get((participant, voice))
+    while known and known.merged_into is not None and path.count(path[-1]) == 1:
+        path.append(known.merged_into)
+        known = voices.get((participant, path[-1]))
+    return path

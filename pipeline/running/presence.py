@@ -35,8 +35,8 @@ class Attendance:
         return participant in self._times
 
     async def admit(self, participant: Participant, languages: tuple[str, ...]) -> Participant:
-        """Knows it from now on, as the meeting named it first or renamed it; the mark of a shared room is added, never
-        taken away. Raises what the store raises."""
+        """Knows it from now on, as the meeting named it first or renamed it; a mark counts where there was none.
+        Raises what the store raises."""
         people = self.telling.people
         if participant.id not in people:
             people |= {known.id: known for known in await self.store.participants(self.meeting)}
@@ -44,9 +44,10 @@ class Attendance:
         if participant.id not in people:
             await self.store.add_participant(self.meeting, participant, languages)
             people[participant.id] = participant
-        if participant.shared_room and not people[participant.id].shared_room:
-            await self.store.mark_shared_room(self.meeting, participant.id, shared=True)
-            people[participant.id] = replace(people[participant.id], shared_room=True)
+        shared = participant.shared_room
+        if shared is not None and people[participant.id].shared_room is None:
+            await self.store.mark_shared_room(self.meeting, participant.id, shared)
+            people[participant.id] = replace(people[participant.id], shared_room=shared)
         if languages:
             self.declared[participant.id] = languages
         return people[participant.id]

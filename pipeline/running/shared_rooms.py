@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from pipeline.domain import Caption, ParticipantId, Track, TrackEvent, TrackId, TrackOpened, VoiceRun
+from pipeline.domain import Caption, ParticipantId, SpeechEnded, Track, TrackEvent, TrackId, TrackOpened, VoiceRun
 from pipeline.errors import RecognitionFailed
 from pipeline.live.voices import OnlineVoices
 from pipeline.ports import AudioBus, VoiceModel
@@ -25,16 +25,16 @@ def _forget(participant: ParticipantId, centroids: Centroids) -> None:
 class SharedRooms:
     """Told what a session hears and shows; tells ``told`` which voices said the words, each word once.
 
-    A track is listened to where its participant is ``marked``, where several voices of it are ``known``, or, with
-    ``by_themselves``, where a light check now and then hears a second voice. Without a ``model`` nothing is. A
-    participant's second open track is not listened to. ``kept`` seconds of sound wait for the model at most, the oldest
-    are given up. Whatever fails here costs labels, never captions.
+    A track is listened to where its participant is ``marked``; where nobody said that it is or is not (None), with
+    ``by_themselves``, where several voices of it are ``known``, or a light check now and then hears a second one.
+    Without a ``model`` nothing is. A participant's second open track is not listened to. ``kept`` seconds of sound wait
+    for the model at most, the oldest are given up. Whatever fails here costs labels, never captions.
     """
 
     model: VoiceModel | None
     told: Told
     learnt: Callable[[ParticipantId, Centroids], None] = _forget
-    marked: Callable[[ParticipantId], bool] = lambda participant: False
+    marked: Callable[[ParticipantId], bool | None] = lambda participant: None
     by_themselves: bool = False
     known: dict[ParticipantId, Centroids] = field(default_factory=dict)
     kept: float = KEPT
@@ -74,6 +74,8 @@ class SharedRooms:
             room.take(event)
             if room.closed and not was_closed:
                 self.consider()
+            if isinstance(event, SpeechEnded):
+                self._tell(room)
             self._ask(room)
 
     def see(self, caption: Caption) -> None:
@@ -92,9 +94,9 @@ class SharedRooms:
 
     def _consider(self, room: SharedRoom) -> None:
         participant = room.track.participant.id
-        room.marked = self.marked(participant)
-        known = self.known.get(participant, {})
-        wanted = room.marked or (self.by_themselves and (room.voices is not None or len(known) > 1))
+        mark, known = self.marked(participant), self.known.get(participant, {})
+        room.marked, room.checks = mark is True, self.by_themselves and mark is not False
+        wanted = room.marked or (room.checks and (room.voices is not None or len(known) > 1))
         if room.voices is None and wanted and not room.closed and not self._is_heard(participant):
             room.listen(known)
         elif room.voices is not None and not wanted:
@@ -172,7 +174,7 @@ class SharedRooms:
             except RecognitionFailed as failure:
                 _log.warning("voices.unheard", extra={"error": type(failure).__name__})
                 several = False
-            if several and room.voices is None:
+            if several and room.checks and room.voices is None:
                 _log.info("voices.several", extra={"track": room.track.id})
                 room.listen(self.known.get(room.track.participant.id, {}))
             else:

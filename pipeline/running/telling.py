@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pipeline.domain import Caption, Meeting, Participant, ParticipantId, TrackId, VoiceRun
+from pipeline.domain import Caption, Meeting, Participant, ParticipantId, TrackId, UtteranceId, VoiceRun
 from pipeline.export.event import Event, caption_event, seconds, voices_event
 from pipeline.ports import EventFeed
 from pipeline.speakers import KnownVoice
@@ -44,25 +44,32 @@ class Telling:
         """A final that the store has taken after all; as unfinished, readers have seen its revision."""
         self.caption(replace(final, revision=final.revision + 1))
 
-    def runs(self, participant: ParticipantId, runs: Sequence[VoiceRun]) -> None:
-        """Takes the place of what was told of the voices in their utterance."""
-        self._publish_voices(self._voices(participant, runs))
+    def runs(self, participant: ParticipantId, utterance: UtteranceId, runs: Sequence[VoiceRun]) -> None:
+        """Takes the place of what was told of the voices in ``utterance``."""
+        self._publish_voices(self._voices(participant, utterance, runs))
 
     def named_anew(self, participant: ParticipantId) -> None:
         """``participant`` has another name: so have its voices that have none of their own."""
         events: list[dict[str, Any]] = [reading.event for reading in self.feed.history()]
         told = [event for event in events if event["type"] == "voices" and event["participant"] == participant]
-        self.runs_again((participant, [_run(event, run) for run in event["runs"]]) for event in told)
+        self.runs_again({event["utterance"]: [_run(event, run) for run in event["runs"]] for event in told})
 
-    def runs_again(self, runs: Iterable[tuple[ParticipantId, Sequence[VoiceRun]]]) -> None:
-        """Tells of ``runs``, all of an utterance together, what the feed does not hold, or under other names."""
+    def runs_again(self, runs: Mapping[UtteranceId, Sequence[VoiceRun]]) -> None:
+        """Tells of ``runs``, all of each utterance, what the feed does not hold, or under other names."""
         events: list[dict[str, Any]] = [reading.event for reading in self.feed.history()]
         told = {event["utterance"]: event for event in events if event["type"] == "voices"}
-        for participant, each in runs:
-            event = self._voices(participant, each)
-            before = told.get(each[0].utterance, {})
+        owners = {each["utterance"]: participant_of(each["track"]) for each in events if each["type"] == "caption"}
+        for utterance, each in runs.items():
+            if utterance not in owners:
+                continue
+            event, before = self._voices(owners[utterance], utterance, each), told.get(utterance, {})
             if any(before.get(name) != event[name] for name in ("speaker", "runs")):
                 self._publish_voices(event)
+
+    def voiced(self) -> set[UtteranceId]:
+        """The utterances of which readers were told who said what."""
+        events: list[dict[str, Any]] = [reading.event for reading in self.feed.history()]
+        return {event["utterance"] for event in events if event["type"] == "voices"}
 
     def notice(self, code: str, **fields: object) -> None:
         self.feed.publish(self._event("notice") | {"code": code, "at": seconds(self.now())} | fields)
@@ -93,9 +100,9 @@ class Telling:
         known = self.people.get(participant)
         return {"participant": participant, "speaker": known.name if known else participant}
 
-    def _voices(self, participant: ParticipantId, runs: Sequence[VoiceRun]) -> Event:
+    def _voices(self, participant: ParticipantId, utterance: UtteranceId, runs: Sequence[VoiceRun]) -> Event:
         owner = self.people.get(participant) or Participant(participant, participant)
-        return self._event("voices") | voices_event(owner, runs, self.voices)
+        return self._event("voices") | voices_event(owner, utterance, runs, self.voices)
 
     def _publish_voices(self, event: Event) -> None:
         self.feed.publish(event, f"voices:{event['utterance']}")

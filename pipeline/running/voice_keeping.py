@@ -1,21 +1,21 @@
 """Between the shared rooms of a running meeting, its readers and its store: labels are told at once, and kept soon."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.domain import MeetingId, ParticipantId, Track, UtteranceId, VoiceRun
+from pipeline.domain import MeetingId, ParticipantId, SegmentId, Track, UtteranceId, VoiceRun
 from pipeline.ports import KeptMeetings
+from pipeline.record.division import changed_runs, changes_by_utterance
 from pipeline.running.equipment import Equipment
 from pipeline.running.keeping import Keeping
 from pipeline.running.past import Past, Resumed
 from pipeline.running.shared_room import Centroids
 from pipeline.running.shared_rooms import SharedRooms
-from pipeline.running.telling import Telling, participant_of
-from pipeline.speakers import FIRST_MADE, KnownVoice, VoiceKeeping
+from pipeline.running.telling import Telling
+from pipeline.speakers import FIRST_MADE, KnownVoice, SegmentChange, VoiceKeeping
 
 
 @dataclass(slots=True, eq=False)
@@ -31,6 +31,7 @@ class KeptRooms:
     telling: Telling
     keeping: Keeping
     shared: SharedRooms = field(init=False)
+    _changed: dict[SegmentId, SegmentChange] = field(default_factory=dict)
     _runs: dict[UtteranceId, tuple[VoiceRun, ...]] = field(default_factory=dict)
     _centroids: dict[tuple[ParticipantId, int], NDArray[np.float32]] = field(default_factory=dict)
 
@@ -59,8 +60,9 @@ class KeptRooms:
     def _told(self, track: Track, runs: tuple[VoiceRun, ...]) -> None:
         if self.keeping.superseded.is_set():
             return
-        self.telling.runs(track.participant.id, runs)
-        self._runs[runs[0].utterance] = runs
+        utterance = runs[0].utterance
+        self.telling.runs(track.participant.id, utterance, self._as_changed({utterance: runs})[utterance])
+        self._runs[utterance] = runs
         self.keeping.do_later(self._keep)
 
     def _learnt(self, participant: ParticipantId, centroids: Centroids) -> None:
@@ -73,25 +75,31 @@ class KeptRooms:
         waiting = dict(self._runs)
         self.telling.people |= {each.id: each for each in await self.store.participants(self.meeting)}
         voices, runs = await self.store.voices(self.meeting), await self.store.runs(self.meeting)
+        self._changed = await self.store.changes(self.meeting)
         newer = waiting | self._runs  # told, and not yet kept when the store was read
-        self.again(voices, (*(run for run in runs if run.utterance not in newer), *_all(newer.values())))
+        moved = changes_by_utterance(self._changed, self.telling.voiced())
+        nobody: dict[UtteranceId, list[VoiceRun]] = {utterance: [] for utterance in moved}
+        self._tell_again(voices, nobody | _by_utterance(runs) | self._as_changed(newer))
         self.shared.consider()
 
     def again(self, voices: Iterable[KnownVoice], runs: Iterable[VoiceRun]) -> None:
         """Tells what readers do not know yet of these runs, in order, and of these names."""
-        self.telling.voices = {(voice.participant, voice.voice): voice for voice in voices}
-        events: list[dict[str, Any]] = [reading.event for reading in self.telling.feed.history()]
-        owners = {each["utterance"]: participant_of(each["track"]) for each in events if each["type"] == "caption"}
-        by_utterance: dict[UtteranceId, list[VoiceRun]] = {}
-        for run in runs:
-            by_utterance.setdefault(run.utterance, []).append(run)
-        self.telling.runs_again(
-            (owners[utterance], each) for utterance, each in by_utterance.items() if utterance in owners
-        )
+        self._tell_again(voices, _by_utterance(runs))
 
-    def _is_marked(self, participant: ParticipantId) -> bool:
+    def _tell_again(self, voices: Iterable[KnownVoice], runs: Mapping[UtteranceId, Sequence[VoiceRun]]) -> None:
+        self.telling.voices = {(voice.participant, voice.voice): voice for voice in voices}
+        self.telling.runs_again(runs)
+
+    def _as_changed(self, runs: Mapping[UtteranceId, Sequence[VoiceRun]]) -> dict[UtteranceId, list[VoiceRun]]:
+        """Runs as they were heard, with what people moved of their utterances."""
+        changed = changes_by_utterance(self._changed, runs.keys())
+        return {
+            utterance: changed_runs(each, {utterance: changed.get(utterance, {})}) for utterance, each in runs.items()
+        }
+
+    def _is_marked(self, participant: ParticipantId) -> bool | None:
         known = self.telling.people.get(participant)
-        return known is not None and known.shared_room
+        return None if known is None else known.shared_room
 
     async def _keep(self) -> None:
         runs, centroids = dict(self._runs), dict(self._centroids)
@@ -110,6 +118,13 @@ class KeptRooms:
 
 def _names(voices: Iterable[KnownVoice]) -> dict[tuple[ParticipantId, int], str]:
     return {(voice.participant, voice.voice): voice.name for voice in voices if voice.name is not None}
+
+
+def _by_utterance(runs: Iterable[VoiceRun]) -> dict[UtteranceId, list[VoiceRun]]:
+    found: dict[UtteranceId, list[VoiceRun]] = {}
+    for run in runs:
+        found.setdefault(run.utterance, []).append(run)
+    return found
 
 
 def _all(runs: Iterable[Sequence[VoiceRun]]) -> list[VoiceRun]:

@@ -126,12 +126,13 @@ def add_participant(
 ) -> None:
     """Again with an id that is there: the new name and languages count, the old name is remembered.
 
-    Who was marked as a shared room stays so.
+    Who was marked as a shared room, or as none, stays so.
     """
     hold(connection, meeting)
     known = _participant_row(connection, meeting, participant.id)
     values = {"languages": list(languages)} | _names([*known.names] if known else [], participant.name)
-    values["shared_room"] = participant.shared_room or bool(known and known.shared_room)
+    marked = known.shared_room if known else None
+    values["shared_room"] = participant.shared_room if marked is None else marked
     table = tables.participants
     if known:
         connection.execute(table.update().where(_is(table, meeting, participant.id)).values(values))
@@ -147,7 +148,9 @@ def rename_participant(connection: Connection, meeting: MeetingId, participant: 
     connection.execute(table.update().where(_is(table, meeting, participant)).values(_names([*known.names], name)))
 
 
-def mark_shared_room(connection: Connection, meeting: MeetingId, participant: ParticipantId, shared: bool) -> None:
+def mark_shared_room(
+    connection: Connection, meeting: MeetingId, participant: ParticipantId, shared: bool | None
+) -> None:
     hold(connection, meeting)
     _known(connection, meeting, participant)
     table = tables.participants

@@ -5,16 +5,17 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, select, union
+from sqlalchemy import Connection, func, select, union
 
 from pipeline.domain import MeetingId, ParticipantId, SegmentId, UtteranceId, VoiceRun
-from pipeline.errors import InvalidInput, NotFound
+from pipeline.errors import InvalidInput, NotFound, OutOfDate
 from pipeline.record.division import (
     Division,
     Piece,
     changed_runs,
     changes_by_utterance,
     divided,
+    merged_voices,
     overlaid,
     place_of,
     settled_voice,
@@ -100,11 +101,16 @@ def keep_enrolment(
 
 
 def remove_enrolment(connection: Connection, meeting: MeetingId, participant: ParticipantId) -> None:
+    """And what the voices that are known by it sound like."""
     hold(connection, meeting)
     table = tables.enrolments
+    found = recognised(_kept_voices(connection, meeting).values(), _enrolments(connection, meeting))
     removed = table.delete().where(table.c.meeting == meeting, table.c.participant == participant)
     if not connection.execute(removed).rowcount:
         raise NotFound(f"participant {participant} has no enrolment in this meeting")
+    for (owner, voice), person in found.items():
+        if person == participant:
+            _put(connection, meeting, owner, voice, centroid=None)
 
 
 def enrolled(connection: Connection, meeting: MeetingId) -> set[ParticipantId]:
@@ -115,16 +121,19 @@ def enrolled(connection: Connection, meeting: MeetingId) -> set[ParticipantId]:
 
 def _voices(connection: Connection, meeting: MeetingId) -> Voices:
     """A voice that people gave no name has that of the participant whose enrolment it is known by."""
-    known = _kept_voices(connection, meeting)
-    table = tables.enrolments
-    kept = connection.execute(select(table).where(table.c.meeting == meeting))
-    embeddings = {ParticipantId(row.participant): centroid_of(row.embedding) for row in kept}
-    enrolments = {person: embedding for person, embedding in embeddings.items() if embedding is not None}
+    known, enrolments = _kept_voices(connection, meeting), _enrolments(connection, meeting)
     if not enrolments:
         return known
     names = {person.id: person.name for person in participants(connection, meeting)}
     found = recognised(known.values(), enrolments)
     return known | {place: replace(known[place], name=names.get(person)) for place, person in found.items()}
+
+
+def _enrolments(connection: Connection, meeting: MeetingId) -> dict[ParticipantId, NDArray[np.float32]]:
+    table = tables.enrolments
+    kept = connection.execute(select(table).where(table.c.meeting == meeting))
+    embeddings = {ParticipantId(row.participant): centroid_of(row.embedding) for row in kept}
+    return {person: embedding for person, embedding in embeddings.items() if embedding is not None}
 
 
 def _kept_voices(connection: Connection, meeting: MeetingId) -> Voices:
@@ -140,39 +149,63 @@ def _kept_voices(connection: Connection, meeting: MeetingId) -> Voices:
             for said in (tables.finals, tables.unfinished)
         )
     )
-    for row in connection.execute(heard):
-        participant = ParticipantId(row.participant)
-        known.setdefault((participant, row.voice), KnownVoice(participant, row.voice))
+    named = {(ParticipantId(row.participant), int(row.voice)) for row in connection.execute(heard)}
+    for place in named | given(connection, meeting):
+        known.setdefault(place, KnownVoice(*place))
     return known
+
+
+def given(connection: Connection, meeting: MeetingId) -> set[tuple[ParticipantId, int]]:
+    """The voices to which people moved segments."""
+    table, tracks = tables.finals, tables.tracks
+    track = (tracks.c.meeting == table.c.meeting) & (tracks.c.id == table.c.track)
+    spoken = select(table.c.utterance, func.coalesce(tracks.c.participant, table.c.track).label("participant"))
+    found = connection.execute(spoken.outerjoin_from(table, tracks, track).where(table.c.meeting == meeting))
+    owners = {UtteranceId(row.utterance): ParticipantId(row.participant) for row in found}
+    changed = changes_by_utterance(changes(connection, meeting), owners.keys())
+    return {(owners[said], change.voice) for said, each in changed.items() for change in each.values() if change.voice}
 
 
 def rename_voice(
     connection: Connection, meeting: MeetingId, participant: ParticipantId, voice: int, name: str | None
 ) -> None:
-    """None takes its name back."""
+    """A name is that of the voice that it turned out to be. None takes it back; ``UNNAMED``: no enrolment gives one."""
     hold(connection, meeting)
-    _must_know(_voices(connection, meeting), participant, voice)
-    _put(connection, meeting, participant, voice, name=name, folded=folded(name or ""))
+    known = _voices(connection, meeting)
+    _must_know(known, participant, voice)
+    whose = settled_voice(known, participant, voice) if name else voice
+    _put(connection, meeting, participant, whose, name=name, folded=folded(name or ""))
 
 
 def merge_voices(
     connection: Connection, meeting: MeetingId, participant: ParticipantId, voice: int, into: int | None
 ) -> None:
-    """What ``voice`` said is said by ``into``; None parts them again. Raises ``InvalidInput`` for a circle."""
+    """What ``voice`` said is said by ``into``; None parts them again. Raises ``InvalidInput`` for a circle.
+
+    Where ``into`` has no name it gets that of ``voice``, and both have it when they are parted.
+    """
     hold(connection, meeting)
     known = _voices(connection, meeting)
     _must_know(known, participant, voice)
     if into is not None:
         _must_know(known, participant, into)
-        if settled_voice(known, participant, into) == voice:
+        if voice in merged_voices(known, participant, into):
             raise InvalidInput(f"voice {into} is voice {voice} already: part them first, or merge the other way round")
+        settled = (participant, settled_voice(known, participant, into))
+        if (name := known[participant, voice].name) and settled in known and not known[settled].name:
+            _put(connection, meeting, *settled, name=name, folded=folded(name))
     _put(connection, meeting, participant, voice, merged_into=into)
 
 
-def move_segment_to_voice(connection: Connection, meeting: MeetingId, segment: SegmentId, voice: int | None) -> int:
-    """The words of ``segment`` were said by ``voice``, ``NOBODY``, or for None a new one; its number."""
+def move_segment_to_voice(
+    connection: Connection, meeting: MeetingId, segment: SegmentId, voice: int | None, count: int | None = None
+) -> int:
+    """The words of ``segment`` were said by ``voice``, ``NOBODY``, or for None a new one; its number.
+
+    ``count`` is how many caption words it was shown with, None where nobody looked. Raises ``OutOfDate``.
+    """
     hold(connection, meeting)
-    owner, piece, change = _place(connection, meeting, segment)
+    owner, piece, change = _place(connection, meeting, segment, count)
     known = _voices(connection, meeting)
     if voice is None:
         numbers = [number for participant, number in known if participant == owner]
@@ -184,17 +217,22 @@ def move_segment_to_voice(connection: Connection, meeting: MeetingId, segment: S
     return voice
 
 
-def correct(connection: Connection, meeting: MeetingId, segment: SegmentId, text: str | None) -> None:
-    """``text`` in place of what was heard; None takes a correction back."""
+def correct(
+    connection: Connection, meeting: MeetingId, segment: SegmentId, text: str | None, count: int | None = None
+) -> None:
+    """``text`` in place of what was heard; None takes a correction back. ``count`` as above. Raises ``OutOfDate``."""
     hold(connection, meeting)
-    _, piece, change = _place(connection, meeting, segment)
+    _, piece, change = _place(connection, meeting, segment, count)
     _keep_change(connection, meeting, segment, replace(change, text=text, count=piece.end - piece.first))
 
 
 def _place(
-    connection: Connection, meeting: MeetingId, segment: SegmentId
+    connection: Connection, meeting: MeetingId, segment: SegmentId, count: int | None
 ) -> tuple[ParticipantId, Piece, SegmentChange]:
-    """Whose words ``segment`` holds, which, and what was changed of it. Raises ``NotFound``."""
+    """Whose words ``segment`` holds, which, and what was changed of it.
+
+    Raises ``NotFound``, and ``OutOfDate`` where it does not hold the ``count`` words that were shown.
+    """
     table, tracks = tables.finals, tables.tracks
     named = [segment, segment.rpartition("/")[0]]
     wanted = select(table).where(table.c.meeting == meeting, table.c.utterance.in_(named))
@@ -208,6 +246,8 @@ def _place(
     changed = changes_by_utterance(changes(connection, meeting), {utterance}).get(utterance, {})
     pieces = divided(len(final.words), [run_of(row) for row in connection.execute(kept)], changed)
     piece = next((piece for piece in pieces if piece.first == first), None)
+    if count is not None and (piece is None or piece.end - piece.first != count):
+        raise OutOfDate(f"segment {segment} does not hold the words that were shown: read the transcript again")
     if piece is None:
         raise _no_segment(meeting, segment)
     track = select(tracks.c.participant).where(tracks.c.meeting == meeting, tracks.c.id == final.track)

@@ -70,7 +70,7 @@ async def test_the_same_participant_twice_is_one(served: Serving) -> None:
     await join(served, meeting, name="Anne", id="anne", mode="publish")
     await join(served, meeting, name="Anne M.", id="anne", mode="publish")
     listed = (await served.http.get(f"/api/v1/meetings/{meeting}/participants")).json()["participants"]
-    anne = {"participant": "anne", "name": "Anne M.", "shared_room": False, "enrolled": False, "present": []}
+    anne = {"participant": "anne", "name": "Anne M.", "shared_room": None, "enrolled": False, "present": []}
     assert listed == [anne]
 
 
@@ -114,7 +114,7 @@ async def test_a_new_name_is_told_and_counts_from_now_on(served: Serving) -> Non
         await reader.recv()
         changes = {"name": "Anne-Marie", "languages": ["en"]}
         answer = await served.http.patch(f"/api/v1/meetings/{meeting}/participants/anne", json=changes)
-        assert answer.json() == {"participant": "anne", "name": "Anne-Marie", "shared_room": False}
+        assert answer.json() == {"participant": "anne", "name": "Anne-Marie", "shared_room": None}
         told = json.loads(await asyncio.wait_for(reader.recv(), 5))
         assert (told["type"], told["state"], told["speaker"]) == ("participant", "renamed", "Anne-Marie")
     assert await served.house.store.languages(MeetingId(meeting)) == {"anne": ("en",)}

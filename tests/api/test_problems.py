@@ -21,6 +21,7 @@ from tests.api.serving import Serving
         (NotAllowed("x"), 403),
         (errors.NotFound("x"), 404),
         (errors.InvalidInput("x"), 422),
+        (errors.OutOfDate("x"), 409),
         (errors.TooMany("x"), 429),
         (errors.UnreadableMedia("x"), 422),
         (errors.StorageFull("x"), 507),

@@ -118,6 +118,42 @@ async def test_a_segment_is_moved_to_another_voice_to_a_new_one_and_to_nobody(
     assert (await spoken(served, meeting))[1] == ("Anne", "Hello, I am Claire.")
 
 
+async def test_who_changes_what_is_not_as_it_was_shown_is_told_to_read_it_again(
+    served: Serving, meeting: MeetingId
+) -> None:
+    segment = f"/api/v1/meetings/{meeting}/segments/anne.1%231/3"
+    document = (await served.http.get(f"/api/v1/meetings/{meeting}/transcript.json")).json()
+    assert [each["count"] for each in document["segments"]] == [3, 4, 2]
+    await served.house.store.for_meeting(meeting).keep_runs([VoiceRun(U, 5, 2, 1)])
+    before = await spoken(served, meeting)
+    for method, address, body in (
+        ("PATCH", segment, {"text": "Hello, I am Claire.", "count": 4}),
+        ("PUT", f"{segment}/voice", {"voice": None, "count": 4}),
+    ):
+        answer = await served.http.request(method, address, json=body)
+        assert answer.status_code == 409
+        assert "read the transcript again" in answer.json()["detail"]
+    assert await spoken(served, meeting) == before
+    assert (await served.http.patch(segment, json={"text": "Hello,", "count": 2})).status_code == 204
+    assert (await served.http.put(f"{segment}/voice", json={"voice": 1, "count": 2})).status_code == 200
+
+
+async def test_a_name_given_together_with_a_merge_is_that_of_both(served: Serving, meeting: MeetingId) -> None:
+    address = f"{voices_at(meeting)}/2"
+    assert (await served.http.patch(address, json={"name": "Claire", "merged_into": 1})).status_code == 204
+    assert {name for name, _ in await spoken(served, meeting)} == {"Claire"}
+    assert (await served.http.patch(address, json={"merged_into": None})).status_code == 204
+    assert (await served.http.patch(address, json={"name": "", "merged_into": 1})).status_code == 204
+    assert {name for name, _ in await spoken(served, meeting)} == {"Claire"}, "a name left empty takes none away"
+    assert [each["name"] for each in await listed(served, meeting)] == ["Claire", ""]
+
+
+async def test_who_may_only_read_gets_no_addresses_of_sound(served: Serving, meeting: MeetingId) -> None:
+    async with served.stranger(Authorization=f"Bearer {served.token(meeting)}") as http:
+        voices = (await http.get(voices_at(meeting))).json()["voices"]
+    assert {excerpt["sound"] for voice in voices for excerpt in voice["excerpts"]} == {None}
+
+
 async def test_what_cannot_be_is_refused(served: Serving, meeting: MeetingId) -> None:
     segment = f"/api/v1/meetings/{meeting}/segments"
     for method, address, body, status in (
@@ -151,7 +187,10 @@ async def test_a_shared_room_is_marked_at_join_and_by_change(served: Serving) ->
     assert (await served.http.get(address)).json()["participants"][0]["shared_room"] is True
     assert (await served.http.patch(f"{address}/salle", json={"name": "Salle 2"})).json()["shared_room"] is True
     assert (await served.http.patch(f"{address}/salle", json={"shared_room": False})).json()["shared_room"] is False
-    assert await served.house.store.participants(meeting) == [Participant(ParticipantId("salle"), "Salle 2")]
+    assert (await served.http.post(address, json=wanted)).status_code == 201
+    assert [each.shared_room for each in await served.house.store.participants(meeting)] == [False]
+    assert (await served.http.patch(f"{address}/salle", json={"shared_room": None})).json()["shared_room"] is None
+    assert await served.house.store.participants(meeting) == [Participant(ParticipantId("salle"), "Salle")]
 
 
 async def test_readers_of_a_live_meeting_see_names_merges_and_moves(served: Serving, meeting: MeetingId) -> None:
@@ -160,6 +199,9 @@ async def test_readers_of_a_live_meeting_see_names_merges_and_moves(served: Serv
         ("PATCH", f"{voices_at(meeting)}/2", {"name": "Claire"}, ["Anne (voix 1)", "Claire", "Anne (voix 1)"]),
         ("PATCH", f"{voices_at(meeting)}/1", {"merged_into": 2}, ["Claire", "Claire", "Claire"]),
         ("PUT", segment, {"voice": None}, ["Claire", "Anne (voix 101)", "Claire"]),
+        ("PUT", segment, {"voice": 0}, ["Claire", "Claire"]),
+        ("PUT", segment.replace("/3/", "/"), {"voice": 0}, ["Claire"]),
+        ("PUT", segment.replace("/3/", "/7/"), {"voice": 0}, []),
     )
     address = f"{served.sockets}/api/v1/meetings/{meeting}/captions.ws?token={served.token(meeting)}"
     async with websockets.connect(address) as reader:

@@ -37,6 +37,12 @@ async def speak(database: str, meeting: MeetingId) -> None:
     await store.close()
 
 
+async def label(database: str, meeting: MeetingId, runs: list[VoiceRun]) -> None:
+    store = SqlStore.open(database)
+    await store.for_meeting(meeting).keep_runs(runs)
+    await store.close()
+
+
 def speakers(page: Page) -> list[str]:
     return page.locator(".turn .speaker bdi").all_inner_texts()
 
@@ -86,6 +92,31 @@ def test_a_clerk_names_merges_parts_and_moves_voices_by_keyboard(visitors: Visit
     moved = page.get_by_role("button", name="Correct what Salle Descartes (voix 101) said at 0:01")
     expect(moved).to_be_focused()  # the clerk goes on correcting from there
     assert speakers(page) == [first, "Salle Descartes (voix 101)", first]
+
+
+def test_what_was_typed_for_words_that_are_others_by_now_is_kept(
+    visitors: Visitors, server: Process, meeting: str
+) -> None:
+    page = visitors.page(f"/meetings/{meeting}/transcript")
+    page.get_by_role("button", name="Correct the text").click()
+    page.get_by_role("button", name="Correct what Salle Descartes (voix 2) said at 0:01").click()
+    page.locator(".segment-form textarea").fill("Hello, I am Claire.")
+    runs = [VoiceRun(UtteranceId("salle.1#1"), 2, 5, 2)]  # a late label: "everybody" is hers, too
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, label(f"sqlite:///{server.home}/greffier.db", MeetingId(meeting), runs)).result()
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".segment-form [role=alert]")).to_contain_text("The transcript has changed meanwhile")
+    assert not violations(page)
+    page.get_by_role("button", name="Show it as it is now").click()
+    form = page.locator(".segment-form")
+    expect(form).to_contain_text("Hello, I am Claire.")
+    expect(form.locator("textarea")).to_have_value("everybody hello I am Claire")
+    form.locator("textarea").fill("everybody. Hello, I am Claire.")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#said")).to_have_text("Saved.")
+    page.reload()
+    texts = [text.strip() for text in page.locator(".piece").all_inner_texts()]
+    assert texts == ["good morning", "everybody. Hello, I am Claire.", "well then"]
 
 
 def test_a_refusal_is_said_and_the_page_speaks_french(visitors: Visitors, meetings: Meetings, meeting: str) -> None:

@@ -183,7 +183,7 @@ function enter() {
 async function join() {
   if (joined && new Date(joined.expires_at) - Date.now() > 60_000) return joined;
   const { name, language, shared } = at("speak").elements;
-  const spoken = { languages: language.value ? [language.value] : [], shared_room: shared.checked };
+  const spoken = { languages: language.value ? [language.value] : [], shared_room: shared.checked || null };
   const wanted = { name: name.value.trim(), mode: "publish", ...spoken };
   const id = joined?.participant ?? recall(MINE, TAB)[meeting];
   joined = await ask("POST", `${base}/participants`, id ? { ...wanted, id } : wanted);

@@ -10,16 +10,17 @@ const base = `/api/v1/meetings/${at("meeting").dataset.meeting}`;
 const choices = JSON.parse(at("choices")?.textContent ?? "{}");
 
 /** Reads the page anew, since voices divide it into turns; `changed` says where the focus goes then. */
-function showAnew(changed) {
+export function showAnew(changed) {
   remember(KEY, changed, TAB);
   location.reload();
 }
 
-/** What was changed just before the page was read anew: the selector `place`, or the id of a `segment`. */
+/** What was changed just before the page was read anew: the selector `place`, or the id of a `segment`, or what was
+ * `typed` for one that was not as it was shown any more. */
 export const changed = recall(KEY, TAB);
 if (changed.place || changed.segment) {
   remember(KEY, {}, TAB);
-  at("said").textContent = say("script.corrected");
+  if (changed.typed === undefined) at("said").textContent = say("script.corrected");
 }
 if (changed.place) (document.querySelector(changed.place) ?? at("main")).focus();
 
@@ -49,10 +50,10 @@ export function voiceField(turn) {
   return label;
 }
 
-/** Gives the words of `segment` to the chosen voice and reads the page anew. Throws `Refused`. */
-export async function moveTo(segment, chosen) {
+/** Gives the `count` words of `segment` to the chosen voice and reads the page anew. Throws `Refused`. */
+export async function moveTo(segment, count, chosen) {
   const voice = chosen === "new" ? null : Number(chosen);
-  await ask("PUT", `${base}/segments/${encodeURIComponent(segment)}/voice`, { voice });
+  await ask("PUT", `${base}/segments/${encodeURIComponent(segment)}/voice`, { voice, count });
   showAnew({ segment });
 }
 
@@ -92,7 +93,7 @@ form?.addEventListener("submit", async (event) => {
   event.preventDefault();
   const { name, same } = form.elements;
   const wanted = {};
-  if (name.value.trim() !== changing.name) wanted.name = name.value.trim() || null;
+  if (name.value.trim() !== changing.name) wanted.name = name.value.trim(); // left empty: by its number
   if (same.value) wanted.merged_into = Number(same.value);
   try {
     if (Object.keys(wanted).length) await ask("PATCH", addressOf(changing), wanted);

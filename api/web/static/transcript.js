@@ -1,7 +1,7 @@
 // The transcript page: search in it, correct its text and whose it is, delete the meeting.
 
 import { ask, showRefusal } from "./server.js";
-import { changed, moveTo, voiceField } from "./speakers.js";
+import { changed, moveTo, showAnew, voiceField } from "./speakers.js";
 import { language, say } from "./words.js";
 
 const at = (id) => document.getElementById(id);
@@ -107,7 +107,8 @@ function editButton(piece) {
   return button;
 }
 
-function edit(piece, button) {
+/** `typed` is what was written for this piece before the page was read anew. */
+function edit(piece, button, typed) {
   const form = document.createElement("form");
   form.className = "segment-form";
   const text = document.createElement("textarea");
@@ -130,7 +131,7 @@ function edit(piece, button) {
   row.append(save, cancel);
   const turn = piece.closest(".turn");
   const whose = voiceField(turn);
-  form.append(text, ...(whose ? [whose] : []), error, row);
+  form.append(text, ...(typed ? [kept(typed, piece.lang)] : []), ...(whose ? [whose] : []), error, row);
   const close = () => {
     form.remove();
     piece.hidden = button.hidden = false;
@@ -140,20 +141,23 @@ function edit(piece, button) {
   form.addEventListener("keydown", (event) => event.key === "Escape" && close());
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
+    const count = piece.dataset.count === undefined ? null : Number(piece.dataset.count);
     try {
       const chosen = form.elements.voice?.value ?? turn.dataset.voice;
       if (text.value !== piece.textContent) {
-        await ask("PATCH", `${base}/segments/${encodeURIComponent(piece.dataset.segment)}`, { text: text.value });
+        await ask("PATCH", `${base}/segments/${encodeURIComponent(piece.dataset.segment)}`, { text: text.value, count });
         piece.textContent = text.value.trim();
       }
       if (chosen !== turn.dataset.voice) {
-        await moveTo(piece.dataset.segment, chosen);
+        await moveTo(piece.dataset.segment, count, chosen);
         return;
       }
       close();
       at("said").textContent = say("script.corrected");
     } catch (refused) {
-      showRefusal(error, refused);
+      const typed = text.value === piece.textContent ? "" : text.value;
+      if (refused.status === 409) offerAnew(error, { segment: piece.dataset.segment, typed });
+      else showRefusal(error, refused);
     }
   });
   piece.hidden = button.hidden = true;
@@ -161,9 +165,49 @@ function edit(piece, button) {
   text.focus();
 }
 
+/** The piece is not as it was shown: offers to read the page anew, which keeps what was `typed`. */
+function offerAnew(error, typed) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "button";
+  button.textContent = say("script.correct.reload");
+  button.addEventListener("click", () => showAnew(typed));
+  error.replaceChildren(say("script.correct.changed"), " ", button);
+}
+
+/** What was typed before, to be read and copied. */
+function kept(typed, lang) {
+  const quote = document.createElement("p");
+  const words = document.createElement("q");
+  words.lang = lang;
+  words.textContent = typed;
+  quote.append(say("script.correct.typed"), " ", words);
+  return quote;
+}
+
+/** The utterance that `segment` is a part of, and its first word. */
+function placeOf(segment) {
+  const [, utterance, first] = segment.match(/^(.*?)(?:\/(\d+))?$/);
+  return [utterance, Number(first ?? 0)];
+}
+
+/** The piece that holds the first word of `segment` now. */
+function pieceOf(segment) {
+  const [utterance, first] = placeOf(segment);
+  const before = pieces().filter(({ dataset }) => {
+    const [mine, place] = placeOf(dataset.segment);
+    return mine === utterance && place <= first;
+  });
+  return before.at(-1);
+}
+
 if (changed.segment) {
   at("correct")?.click();
-  document.querySelector(`.piece[data-segment="${CSS.escape(changed.segment)}"] + .edit`)?.focus();
+  const piece = pieceOf(changed.segment);
+  const button = piece?.nextElementSibling;
+  if (changed.typed === undefined) button?.focus();
+  else if (button) edit(piece, button, changed.typed);
+  else if (changed.typed) at("said").textContent = `${say("script.correct.typed")} ${changed.typed}`;
 }
 
 // --- deletion -------------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ def test_voices_of_a_shared_microphone_are_named_as_people_do_and_as_they_turned
     room, utterance = Participant(ParticipantId("room"), "Salle Descartes"), UtteranceId("room.1#4")
     runs = [VoiceRun(utterance, 0, 5, 2), VoiceRun(utterance, 6, 1, 1), VoiceRun(utterance, 7, 2, 3)]
     named = [KnownVoice(room.id, 1, "Éric"), KnownVoice(room.id, 3, merged_into=1)]
-    event = voices_event(room, runs, {(each.participant, each.voice): each for each in named})
+    event = voices_event(room, utterance, runs, {(each.participant, each.voice): each for each in named})
     assert event == {
         "utterance": "room.1#4",
         "participant": "room",

@@ -140,7 +140,7 @@ async def test_a_participant_who_speaks_alone_costs_nothing(stage: RoomStage) ->
 
 async def test_a_room_is_marked_and_unmarked_while_it_speaks(stage: RoomStage) -> None:
     meeting = await stage.open()
-    room = await stage.talker(meeting, replace(ROOM, shared_room=False))
+    room = await stage.talker(meeting, replace(ROOM, shared_room=None))
     await say(stage, room, (7, FIRST))
     await until(lambda: len(finals(meeting)) == 1)
     await stage.store.mark_shared_room(MEETING, ROOM.id, shared=True)
@@ -189,6 +189,24 @@ async def test_who_speaks_alone_is_looked_at_less_and_less(alert: RoomStage) -> 
     assert len(alert.model.checked) == 3, "at 10, 30 and 70 of 72 seconds"
     assert not alert.model.heard
     assert voices(meeting) == []
+
+
+async def test_a_participant_who_is_said_to_speak_alone_is_not_listened_to_whatever_is_heard(alert: RoomStage) -> None:
+    meeting = await alert.open()
+    anne = await alert.talker(meeting, ANNE)
+    alert.model.finds = [True]
+    await say(alert, anne, (7, TALK), (3, TALK))
+    await until(lambda: len({name for name, _ in labelled(meeting)}) == 2)
+    await alert.store.mark_shared_room(MEETING, ANNE.id, shared=False)
+    await meeting.voices_changed()
+    heard, checked, told = len(alert.model.heard), len(alert.model.checked), len(events(meeting, "voices"))
+    alert.model.finds = [True]
+    await say(alert, anne, (7, TALK), (3, TALK))
+    again = await alert.talker(meeting, replace(ANNE, shared_room=True))
+    await say(alert, again, (7, FIRST))
+    await until(lambda: any(FIRST in text for _, text in finals(meeting)))
+    assert len(alert.model.heard) <= heard + 1, "one may have been on its way"
+    assert (len(alert.model.checked), len(events(meeting, "voices"))) == (checked, told)
 
 
 async def test_a_second_voice_that_never_comes_is_waited_for_no_longer(alert: RoomStage) -> None:

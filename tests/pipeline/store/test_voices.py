@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import text
 
 from pipeline.domain import Meeting, MeetingId, Participant, ParticipantId, SegmentId, UtteranceId, VoiceRun
-from pipeline.errors import InvalidInput, NotFound
+from pipeline.errors import InvalidInput, NotFound, OutOfDate
 from pipeline.record.texts import text_of
-from pipeline.speakers import FIRST_MADE, NOBODY, KnownVoice
+from pipeline.speakers import FIRST_MADE, NOBODY, UNNAMED, KnownVoice
 from pipeline.store.database import open_database
 from pipeline.store.sql import SqlStore
 from tests.pipeline.store.test_sql import said
@@ -81,6 +81,36 @@ async def test_a_merged_voice_speaks_as_the_other_until_they_are_parted(store: S
         await store.merge_voices(BUDGET.id, ROOM.id, 2, 2)
     await store.merge_voices(BUDGET.id, ROOM.id, 1, None)
     assert [name for _, name, _ in await spoken(store)] == ["(voix 1)", "Zoé", "(voix 1)"]
+
+
+async def test_a_name_goes_to_whom_a_voice_turned_out_to_be(store: SqlStore) -> None:
+    await store.rename_voice(BUDGET.id, ROOM.id, 2, "Zoé")
+    await store.merge_voices(BUDGET.id, ROOM.id, 2, 1)
+    assert {name for _, name, _ in await spoken(store)} == {"Zoé"}, "who has no name gets it"
+    await store.rename_voice(BUDGET.id, ROOM.id, 2, "Zoé Martin")
+    assert {name for _, name, _ in await spoken(store)} == {"Zoé Martin"}
+    await store.merge_voices(BUDGET.id, ROOM.id, 2, None)
+    assert [name for _, name, _ in await spoken(store)] == ["Zoé Martin", "Zoé", "Zoé Martin"]
+    await store.merge_voices(BUDGET.id, ROOM.id, 2, 1)
+    assert {name for _, name, _ in await spoken(store)} == {"Zoé Martin"}, "who has a name keeps it"
+    await store.rename_voice(BUDGET.id, ROOM.id, 2, None)
+    assert {name for _, name, _ in await spoken(store)} == {"Zoé Martin"}, "a name is taken back from its own voice"
+
+
+async def test_words_that_are_not_as_they_were_shown_are_neither_corrected_nor_moved(store: SqlStore) -> None:
+    shelf = store.for_meeting(BUDGET.id)
+    await shelf.keep_runs([run(3, 4, 2)])  # after "on y va donc" (4), "oui oui" (2) and "bien" were shown
+    heard = [("u", "(voix 1)", "on y va"), ("u/3", "(voix 2)", "donc oui oui bien")]
+    for segment, count in (("u", 4), ("u/4", 2), ("u/6", 1)):
+        with pytest.raises(OutOfDate, match=f"segment {segment} does not hold the words"):
+            await store.correct(BUDGET.id, SegmentId(segment), "Bien sûr.", count)
+        with pytest.raises(OutOfDate):
+            await store.move_segment_to_voice(BUDGET.id, SegmentId(segment), None, count)
+    assert await spoken(store) == heard
+    assert [each.count for each in (await store.transcript(BUDGET.id)).segments] == [3, 4]
+    await store.correct(BUDGET.id, SegmentId("u/3"), "Donc oui, bien.", 4)
+    await store.move_segment_to_voice(BUDGET.id, SegmentId("u"), 2, 3)
+    assert await spoken(store) == [("u", "(voix 2)", "on y va"), ("u/3", "(voix 2)", "Donc oui, bien.")]
 
 
 async def test_a_segment_is_moved_to_another_voice_to_a_new_one_and_to_nobody(store: SqlStore) -> None:
@@ -158,6 +188,9 @@ async def test_a_shared_room_is_marked_until_somebody_takes_the_mark_away(store:
     await store.add_participant(BUDGET.id, ROOM)
     assert await store.participants(BUDGET.id) == [replace(ROOM, shared_room=True)]
     await store.mark_shared_room(BUDGET.id, ROOM.id, False)
+    await store.add_participant(BUDGET.id, replace(ROOM, shared_room=True))
+    assert await store.participants(BUDGET.id) == [replace(ROOM, shared_room=False)]
+    await store.mark_shared_room(BUDGET.id, ROOM.id, None)
     assert await store.participants(BUDGET.id) == [ROOM]
 
 
@@ -189,6 +222,21 @@ async def test_an_enrolled_voice_has_the_name_of_its_participant_until_it_is_rem
         await store.remove_enrolment(BUDGET.id, zoe.id)
     with pytest.raises(InvalidInput, match="finite"):
         await store.keep_enrolment(BUDGET.id, zoe.id, np.array([np.nan], np.float32))
+
+
+async def test_a_voice_that_people_want_to_go_by_its_number_is_known_by_no_enrolment(store: SqlStore) -> None:
+    zoe = Participant(ParticipantId("zoe"), "Zoé")
+    await store.add_participant(BUDGET.id, zoe)
+    for voice, sound in ((1, [1.0, 0.3]), (2, [1.0, 0.0])):
+        await store.for_meeting(BUDGET.id).keep_voice(ROOM.id, voice, np.array(sound, np.float32))
+    await store.keep_enrolment(BUDGET.id, zoe.id, np.array([1, 0], np.float32))
+    assert [name for _, name, _ in await spoken(store)] == ["(voix 1)", "Zoé", "(voix 1)"]
+    await store.rename_voice(BUDGET.id, ROOM.id, 2, UNNAMED)
+    assert [name for _, name, _ in await spoken(store)] == ["Zoé", "(voix 2)", "Zoé"], "the next one is"
+    await store.rename_voice(BUDGET.id, ROOM.id, 1, UNNAMED)
+    assert await spoken(store) == AS_HEARD
+    await store.rename_voice(BUDGET.id, ROOM.id, 2, None)
+    assert [name for _, name, _ in await spoken(store)] == ["(voix 1)", "Zoé", "(voix 1)"]
 
 
 async def test_a_damaged_enrolment_names_nobody(store: SqlStore, database_url: str) -> None:

@@ -11,7 +11,9 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    op.add_column("participants", sa.Column("shared_room", sa.Boolean(), nullable=False, server_default=sa.false()))
+    if op.get_bind().dialect.name == "postgresql":  # before all else, as whoever still writes holds a meeting first
+        op.execute("LOCK TABLE meetings IN ACCESS EXCLUSIVE MODE")
+    op.add_column("participants", sa.Column("shared_room", sa.Boolean(), nullable=True))
     op.add_column("finals", sa.Column("levels", sa.JSON(), nullable=True))
     op.add_column("meetings", sa.Column("settled", sa.Text(), nullable=True))
     op.execute("UPDATE meetings SET settled = 'nothing' WHERE ended_at IS NOT NULL")
