@@ -92,7 +92,6 @@ async def test_a_room_that_is_marked_is_told_apart_even_where_nobody_did_live(tm
         assert len({name for name, _ in told(await one.store.transcript(MEETING))}) == 2
 
 
-async def test_the_voice_of_a_participant_alone_is_not_looked_for(tmp_path: Path) -> None:
 async def test_a_microphone_that_is_said_to_be_one_persons_keeps_what_it_had_live(tmp_path: Path) -> None:
     voices, live = Voices(TWO_VOICES), [VoiceRun(UtteranceId("u0"), 0, 4, 3)]
     async with desk(tmp_path, voices, KEPT) as one:
@@ -104,6 +103,7 @@ async def test_a_microphone_that_is_said_to_be_one_persons_keeps_what_it_had_liv
     assert voices.heard == []
 
 
+async def test_the_voice_of_a_participant_alone_is_not_looked_for(tmp_path: Path) -> None:
     voices = Voices(TWO_VOICES)
     async with desk(tmp_path, voices, KEPT) as one:
         await one.held()
