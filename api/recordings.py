@@ -12,7 +12,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import Field, ValidationError
+from pydantic import AwareDatetime, Field, ValidationError
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.exceptions import HTTPException
@@ -22,16 +22,19 @@ from api.access import Need, needs
 from api.house import House, house_of
 from api.names import LONGEST_TITLE, normalised
 from api.shapes import Languages, Shape, Title, like, wall_clock
+from api.speech_metadata import LONGEST as LONGEST_METADATA
+from api.speech_metadata import read_speech
 from media_gateway.recording import Recording
 from pipeline.domain import MeetingId, RecordingId, RecordingJob, RecordingState
 from pipeline.errors import InvalidInput
+from pipeline.record.matching import ParticipantSpeech
 from pipeline.store.uploads import Upload
 
 router = APIRouter(prefix="/api/v1/recordings", tags=["recordings"], dependencies=[needs(Need.RECORDINGS)])
 
-_FIELDS = ("title", "languages")
-_LONGEST_FIELD = 4_000
-_FORM = 20_000
+_FIELDS = {"title": 4_000, "languages": 4_000, "started_at": 4_000, "metadata": LONGEST_METADATA}
+"""The bytes that each may have."""
+_FORM = 20_000 + LONGEST_METADATA
 """Bytes of a form around its file: boundaries, heads and fields."""
 _UNNAMED = "recording"
 _BODY = {
@@ -45,6 +48,16 @@ _BODY = {
                     "properties": {
                         "title": {"type": "string", "maxLength": LONGEST_TITLE},
                         "languages": {"type": "string", "description": "Codes such as `fr,en`, preferred first."},
+                        "started_at": {
+                            "type": "string",
+                            "format": "date-time",
+                            "description": "When the recording began, with its time zone; wanted with `metadata`.",
+                        },
+                        "metadata": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "The metadata file of the recording, as Visio's collector writes it.",
+                        },
                         "file": {"type": "string", "format": "binary", "description": "Any usual audio or video."},
                     },
                 },
@@ -58,6 +71,7 @@ _BODY = {
 class _Fields(Shape):
     title: Title = ""
     languages: Languages = Field(default=[])
+    started_at: AwareDatetime | None = None
 
 
 _EXAMPLE = {
@@ -105,6 +119,7 @@ class RecordingList(Shape):
 async def upload(request: Request, response: Response) -> RecordingShape:
     """A form (`multipart/form-data`) with the file, and optionally its title and languages.
 
+    With `metadata` and `started_at` its voices get the names of the participants who spoke when they did.
     Its transcription begins once those uploaded before are done, and never delays live captions.
     """
     house = house_of(request)
@@ -116,6 +131,7 @@ async def upload(request: Request, response: Response) -> RecordingShape:
     try:
         fields = form.checked()
         house.check_languages(tuple(fields.languages))
+        people = await asyncio.to_thread(_people, form.metadata, fields.started_at)
         await asyncio.to_thread(Recording.open, uploads.path(recording), form.file_name or _UNNAMED)
         job = RecordingJob(
             recording,
@@ -125,7 +141,7 @@ async def upload(request: Request, response: Response) -> RecordingShape:
             tuple(fields.languages),
         )
         await uploads.share(recording)
-        await house.store.create_recording(job)
+        await house.store.create_recording(job, people)
     except BaseException:
         await uploads.discard(recording)
         raise
@@ -190,6 +206,7 @@ class _Form:
         self._fields: dict[str, bytearray] = {}
         self._file: list[bytes] = []
         self._field: bytearray | None = None  # None: what comes belongs to the file
+        self._most = 0
         self._head: dict[bytes, bytes] = {}
         self._name = self._value = b""
         self._ended = False
@@ -227,12 +244,16 @@ class _Form:
         if size == 0:
             raise InvalidInput("the file is empty (0 bytes): give a recording with sound")
 
+    @property
+    def metadata(self) -> bytearray | None:
+        return self._fields.get("metadata")
+
     def checked(self) -> _Fields:
         """Raises ``RequestValidationError``."""
-        title, languages = (self._fields.get(name, b"").decode(errors="replace") for name in _FIELDS)
-        codes = [code.strip() for code in languages.split(",") if code.strip()]
+        given = {name: text.decode(errors="replace") for name, text in self._fields.items() if name != "metadata"}
+        codes = [code.strip() for code in given.pop("languages", "").split(",") if code.strip()]
         try:
-            return _Fields(title=title, languages=codes)
+            return _Fields.model_validate({**given, "languages": codes})
         except ValidationError as error:
             raise RequestValidationError([_in_body(each) for each in error.errors()]) from error
 
@@ -254,14 +275,16 @@ class _Form:
             self._field = None
         elif name in _FIELDS and name not in self._fields:
             self._field = self._fields[name] = bytearray()
+            self._most = _FIELDS[name]
         else:
-            raise InvalidInput(f"the form may hold one each of title, languages and file, not another {name[:50]!r}")
+            known = ", ".join(_FIELDS)
+            raise InvalidInput(f"the form may hold one each of {known} and file, not another {name[:50]!r}")
 
     def _on_part(self, text: bytes, start: int, end: int) -> None:
         if self._field is None:
             self._file.append(text[start:end])
-        elif len(self._field) + end - start > _LONGEST_FIELD:
-            raise InvalidInput(f"a field of the form is longer than {_LONGEST_FIELD} bytes")
+        elif len(self._field) + end - start > self._most:
+            raise InvalidInput(f"a field of the form is longer than {self._most} bytes")
         else:
             self._field += text[start:end]
 
@@ -282,6 +305,14 @@ async def _receive(request: Request, form: _Form, arriving: Upload, limit: int) 
     except ClientDisconnect as error:
         raise HTTPException(HTTPStatus.BAD_REQUEST, "the upload broke off") from error
     form.finish(arriving.size)
+
+
+def _people(metadata: bytearray | None, started_at: datetime | None) -> tuple[ParticipantSpeech, ...]:
+    if metadata is None:
+        return ()
+    if started_at is None:
+        raise InvalidInput("metadata needs started_at, when the recording began: its times are those of a clock")
+    return read_speech(metadata, started_at)
 
 
 def _expected(request: Request, house: House) -> int | None:

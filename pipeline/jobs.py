@@ -172,7 +172,8 @@ class Transcription:
             listening = _Listening(self, replace(job, duration=sound.duration), sound)
             sentences = said(listening.pieces())
             recording = Participant(ParticipantId("recording"), job.title)
-            people, captions = spoken_by(recording, sentences, listening.voices())
+            voices, speech = listening.voices(), self.wait(self.store.speech_in(job.id))
+            people, captions = spoken_by(recording, sentences, voices, speech)
             self.write(job.id, partial(self._keep, listening.job, people, captions))
         except (NotFound, Superseded):
             raise

@@ -28,6 +28,7 @@ from pipeline.errors import GreffierError, UnreadableMedia
 from pipeline.offline import Piece
 from pipeline.ports import Diarizer, RecordedSound
 from pipeline.record.attribution import by_voice, with_voice
+from pipeline.record.matching import ParticipantSpeech, names_of
 
 _log = logging.getLogger("greffier.jobs")
 
@@ -137,20 +138,26 @@ def _whole(sound: RecordedSound, search: _Search) -> Samples:
 
 
 def spoken_by(
-    recording: Participant, sentences: Sequence[Piece], exclusive: Sequence[VoiceSpan]
+    recording: Participant,
+    sentences: Sequence[Piece],
+    exclusive: Sequence[VoiceSpan],
+    people: Sequence[ParticipantSpeech] = (),
 ) -> tuple[tuple[Participant, ...], list[Caption]]:
     """A participant for each voice, and what they say, each caption with its participant in place of its track.
 
-    Sentences are divided where the voice changes; where there is one voice, or none, all is said by ``recording``.
+    Sentences are divided where the voice changes. A voice that is one of ``people`` has their name; where there is one
+    voice that is nobody's, or none, all is said by ``recording``.
     """
     spoken = [
         (voice, Piece(words, sentence.language))
         for sentence in sentences
         for voice, words in by_voice(sentence.words, exclusive)
     ]
-    if len({voice for voice, _ in spoken} - {None}) < 2:
+    voices = {voice for voice, _ in spoken if voice is not None}
+    names = names_of([span for span in exclusive if span.voice in voices], people)
+    if len(voices) < 2 and not names:
         spoken = [(None, sentence) for sentence in sentences]
-    said = [(with_voice(recording, voice), piece) for voice, piece in spoken]
+    said = [(with_voice(recording, voice, names.get(voice or 0)), piece) for voice, piece in spoken]
     captions = [
         Caption(TrackId(who.id), UtteranceId(f"{who.id}.{number}"), 1, True, piece.language, piece.words)
         for number, (who, piece) in enumerate(said, 1)

@@ -27,6 +27,7 @@ from pipeline.domain import (
     WindowKind,
 )
 from pipeline.export.event import Event, Reading
+from pipeline.record.matching import ParticipantSpeech
 from pipeline.speakers import VoiceKeeping, VoiceStore
 
 
@@ -242,7 +243,7 @@ class Participants(VoiceStore, Protocol):
 
     async def rename_participant(self, meeting: MeetingId, participant: ParticipantId, name: str) -> None: ...
 
-    async def mark_shared_room(self, meeting: MeetingId, participant: ParticipantId, shared: bool | None) -> None: ...
+    async def mark_shared_room(self, meeting: MeetingId, participant: ParticipantId, shared: bool) -> None: ...
 
     async def participants(self, meeting: MeetingId) -> list[Participant]: ...
 
@@ -385,6 +386,9 @@ class Recordings(Protocol):
 
 class RecordedMeetings(Recordings, Protocol):
     """Where the transcripts of recordings go."""
+
+    async def speech_in(self, recording: RecordingId) -> Sequence[ParticipantSpeech]:
+        """Who spoke when in it, where that is known."""
 
     async def finish_recording(
         self, job: RecordingJob, meeting: Meeting, participants: Sequence[Participant], sentences: Sequence[Caption]

@@ -6,18 +6,33 @@ from dataclasses import replace
 from sqlalchemy import Connection, select
 
 from pipeline.access import ApiKey, KeyId
-from pipeline.domain import Caption, Meeting, Participant, RecordingId, RecordingJob, RecordText, Settled, TrackId
+from pipeline.domain import (
+    Caption,
+    Meeting,
+    Participant,
+    RecordingId,
+    RecordingJob,
+    RecordingState,
+    RecordText,
+    Settled,
+    TrackId,
+)
 from pipeline.errors import InvalidInput, NotFound
+from pipeline.record.matching import ParticipantSpeech
 from pipeline.store import tables
 from pipeline.store.captions import keep_final, keep_record
 from pipeline.store.database import insert_new
 from pipeline.store.meetings import add_participant, create_meeting, next_track
-from pipeline.store.rows import key_of, key_row, recording_of, recording_row
+from pipeline.store.rows import key_of, key_row, recording_of, recording_row, speech_of, speech_row
+
+_OVER = frozenset({RecordingState.DONE, RecordingState.FAILED})
 
 
-def create_recording(connection: Connection, job: RecordingJob) -> None:
+def create_recording(connection: Connection, job: RecordingJob, people: Sequence[ParticipantSpeech]) -> None:
     if not insert_new(connection, tables.recordings, recording_row(job)):
         raise InvalidInput(f"there is a recording {job.id} already: give another id")
+    if people:
+        connection.execute(tables.recording_speech.insert().values(speech_row(job.id, people)))
 
 
 def recording(connection: Connection, identity: RecordingId) -> RecordingJob:
@@ -25,6 +40,13 @@ def recording(connection: Connection, identity: RecordingId) -> RecordingJob:
     if row is None:
         raise _no_recording(identity)
     return recording_of(row)
+
+
+def speech_in(connection: Connection, identity: RecordingId) -> tuple[ParticipantSpeech, ...]:
+    """Empty where nobody said it, and once the recording is done or failed."""
+    table = tables.recording_speech
+    row = connection.execute(select(table).where(table.c.recording == identity)).one_or_none()
+    return () if row is None else speech_of(row)
 
 
 def recordings(connection: Connection) -> list[RecordingJob]:
@@ -35,9 +57,12 @@ def recordings(connection: Connection) -> list[RecordingJob]:
 
 
 def update_recording(connection: Connection, job: RecordingJob) -> None:
-    table = tables.recordings
+    """Who spoke when in it goes as the upload does, once it is over."""
+    table, speech = tables.recordings, tables.recording_speech
     if not connection.execute(table.update().where(table.c.id == job.id).values(recording_row(job))).rowcount:
         raise _no_recording(job.id)
+    if job.state in _OVER:
+        connection.execute(speech.delete().where(speech.c.recording == job.id))
 
 
 def delete_recording(connection: Connection, identity: RecordingId) -> None:

@@ -28,6 +28,7 @@ from pipeline.domain import (
     VoiceRun,
     Word,
 )
+from pipeline.record.matching import ParticipantSpeech
 from pipeline.speakers import KnownVoice, SegmentChange
 
 Values = dict[str, Any]
@@ -225,6 +226,14 @@ def recording_of(row: Row[Any]) -> RecordingJob:
         row.duration,
         row.error,
     )
+
+
+def speech_row(recording: RecordingId, people: Iterable[ParticipantSpeech]) -> Values:
+    return {"recording": recording, "people": [[person.name, person.spans] for person in people]}
+
+
+def speech_of(row: Row[Any]) -> tuple[ParticipantSpeech, ...]:
+    return tuple(ParticipantSpeech(name, tuple((start, end) for start, end in spans)) for name, spans in row.people)
 
 
 def key_row(key: ApiKey) -> Values:

@@ -29,8 +29,9 @@ from pipeline.domain import (
     UtteranceId,
     VoiceRun,
 )
+from pipeline.record.matching import ParticipantSpeech
 from pipeline.record.settled import Settlement
-from pipeline.speakers import KnownVoice, SegmentChange
+from pipeline.speakers import KnownVoice
 from pipeline.store import captions as spoken
 from pipeline.store import lists, meetings, rooms, settled, voices
 from pipeline.store.database import change_nothing, failure, open_database, reading
@@ -122,8 +123,8 @@ class SqlStore:
     async def rename_participant(self, meeting: MeetingId, participant: ParticipantId, name: str) -> None:
         await self._write(meetings.rename_participant, meeting, participant, name)
 
-    async def mark_shared_room(self, meeting: MeetingId, participant: ParticipantId, shared: bool | None) -> None:
-        """Whether several people share the microphone of ``participant``; None: nobody says."""
+    async def mark_shared_room(self, meeting: MeetingId, participant: ParticipantId, shared: bool) -> None:
+        """Whether several people share the microphone of ``participant``."""
         await self._write(meetings.mark_shared_room, meeting, participant, shared)
 
     async def participants(self, meeting: MeetingId) -> list[Participant]:
@@ -194,16 +195,9 @@ class SqlStore:
     async def transcript(self, meeting: MeetingId) -> Transcript:
         return await self._read(spoken.transcript, meeting)
 
-    async def correct(self, meeting: MeetingId, segment: SegmentId, text: str | None, count: int | None = None) -> None:
-        """``text`` in place of what was heard; None takes a correction back.
-
-        ``count`` is how many caption words it was shown with. Raises ``OutOfDate`` where it has others.
-        """
-        await self._write(voices.correct, meeting, segment, text, count)
-
-    async def changes(self, meeting: MeetingId) -> dict[SegmentId, SegmentChange]:
-        """What people changed, by segment."""
-        return await self._read(voices.changes, meeting)
+    async def correct(self, meeting: MeetingId, segment: SegmentId, text: str | None) -> None:
+        """``text`` in place of what was heard; None takes a correction back."""
+        await self._write(voices.correct, meeting, segment, text)
 
     # voices that share a microphone
 
@@ -229,21 +223,16 @@ class SqlStore:
         return await self._read(voices.enrolled, meeting)
 
     async def rename_voice(self, meeting: MeetingId, participant: ParticipantId, voice: int, name: str | None) -> None:
-        """A name is that of the voice it turned out to be. None takes it back; ``UNNAMED``: no enrolment gives one."""
+        """None takes its name back."""
         await self._write(voices.rename_voice, meeting, participant, voice, name)
 
     async def merge_voices(self, meeting: MeetingId, participant: ParticipantId, voice: int, into: int | None) -> None:
         """What ``voice`` said is said by ``into``; None parts them again. Raises ``InvalidInput`` for a circle."""
         await self._write(voices.merge_voices, meeting, participant, voice, into)
 
-    async def move_segment_to_voice(
-        self, meeting: MeetingId, segment: SegmentId, voice: int | None, count: int | None = None
-    ) -> int:
-        """The words of ``segment`` were said by ``voice``, ``NOBODY``, or for None a new one; its number.
-
-        ``count`` as above. Raises ``OutOfDate``.
-        """
-        return await self._write(voices.move_segment_to_voice, meeting, segment, voice, count)
+    async def move_segment_to_voice(self, meeting: MeetingId, segment: SegmentId, voice: int | None) -> int:
+        """The words of ``segment`` were said by ``voice``, ``NOBODY``, or for None a new one; its number."""
+        return await self._write(voices.move_segment_to_voice, meeting, segment, voice)
 
     # settling after a meeting
 
@@ -273,9 +262,9 @@ class SqlStore:
 
     # recordings and keys
 
-    async def create_recording(self, job: RecordingJob) -> None:
-        """Raises ``InvalidInput`` when its id is taken."""
-        await self._write(lists.create_recording, job)
+    async def create_recording(self, job: RecordingJob, people: Sequence[ParticipantSpeech] = ()) -> None:
+        """Raises ``InvalidInput`` when its id is taken. ``people``: who spoke when in it, where that is known."""
+        await self._write(lists.create_recording, job, tuple(people))
 
     async def recording(self, recording: RecordingId) -> RecordingJob:
         return await self._read(lists.recording, recording)
@@ -283,6 +272,10 @@ class SqlStore:
     async def recordings(self) -> list[RecordingJob]:
         """Newest first."""
         return await self._read(lists.recordings)
+
+    async def speech_in(self, recording: RecordingId) -> tuple[ParticipantSpeech, ...]:
+        """Who spoke when in a recording that is not over; empty where nobody said it."""
+        return await self._read(lists.speech_in, recording)
 
     async def update_recording(self, job: RecordingJob) -> None:
         await self._write(lists.update_recording, job)

@@ -19,6 +19,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     TypeDecorator,
+    false,
 )
 from sqlalchemy import Text as SqlText
 
@@ -79,7 +80,7 @@ participants = Table(
     Column("names", JSON, nullable=False),
     Column("languages", JSON, nullable=False),
     Column("folded", Text, nullable=False),
-    Column("shared_room", Boolean),  # null: nobody said
+    Column("shared_room", Boolean, nullable=False, server_default=false()),
 )
 
 tracks = Table(
@@ -234,6 +235,13 @@ recordings = Table(
     Column("heard", Double, nullable=False),
     Column("duration", Double),
     Column("error", Text),
+)
+
+recording_speech = Table(
+    "recording_speech",
+    metadata,
+    Column("recording", Text, ForeignKey("recordings.id", ondelete="CASCADE"), primary_key=True),
+    Column("people", JSON, nullable=False),  # until the recording is transcribed, or cannot be
 )
 
 api_keys = Table(

@@ -33,6 +33,7 @@ from pipeline.domain import (
 from pipeline.errors import GreffierError, NotFound, RecognitionFailed, UnreadableMedia
 from pipeline.jobs import RecordingJobs, Transcription
 from pipeline.mixed import VoiceSearch
+from pipeline.record.matching import ParticipantSpeech
 from pipeline.record.texts import text_of
 from pipeline.store.spool import AudioSpool
 from pipeline.store.sql import SqlStore
@@ -105,11 +106,17 @@ class Desk:
     batcher: Batcher
     jobs: RecordingJobs
 
-    async def uploaded(self, name: str, sound: Sound | Exception | None = None, **fields: object) -> RecordingId:
+    async def uploaded(
+        self,
+        name: str,
+        sound: Sound | Exception | None = None,
+        people: Sequence[ParticipantSpeech] = (),
+        **fields: object,
+    ) -> RecordingId:
         recording = RecordingId(name)
         self.sounds.kept[recording] = sound or spoken()
         job = RecordingJob(recording, f"The {name}", time.time(), MeetingId(f"meeting-{name}"))
-        await self.store.create_recording(replace(job, **fields))  # type: ignore[arg-type]
+        await self.store.create_recording(replace(job, **fields), people)  # type: ignore[arg-type]
         return recording
 
     async def state(self, recording: RecordingId, *states: RecordingState, within: float = 20.0) -> RecordingJob:

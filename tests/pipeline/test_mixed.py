@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from pipeline.domain import (
 from pipeline.errors import ModelUnavailable, NotFound
 from pipeline.mixed import VoiceSearch, spoken_by
 from pipeline.offline import Piece
+from pipeline.record.matching import ParticipantSpeech
 from pipeline.record.texts import text_of
 from tests.pipeline.test_jobs import DONE, RUNNING, Desk, Sound, desk, spoken
 from tests.recordings import silence
@@ -67,9 +68,11 @@ class Voices:
         return Diarization(self.spans, self.spans)
 
 
-async def transcribed(one: Desk, sound: Sound) -> tuple[list[str], list[tuple[str, str]]]:
+async def transcribed(
+    one: Desk, sound: Sound, people: Sequence[ParticipantSpeech] = ()
+) -> tuple[list[str], list[tuple[str, str]]]:
     """The names of its participants, and who said what."""
-    recording = await one.uploaded("board", sound)
+    recording = await one.uploaded("board", sound, people)
     await one.jobs.start()
     job = await one.state(recording, DONE)
     transcript = await one.store.transcript(job.meeting)
@@ -97,6 +100,16 @@ async def test_each_voice_of_a_recording_is_a_participant_and_all_of_its_sound_i
     ((name, priority),) = voices.threads
     assert name == "voices_0"
     assert priority >= 10 or sys.platform != "linux"
+
+
+async def test_a_voice_has_the_name_of_who_spoke_when_it_did_as_uploaded_and_another_its_number(tmp_path: Path) -> None:
+    sound = spoken(2)
+    people = (ParticipantSpeech("Anne Martin", (((sound.duration or 0.0) / 2, 100.0),)),)
+    async with desk(tmp_path, voices=VoiceSearch(lambda: Voices(two_of(sound)))) as one:
+        names, said = await transcribed(one, sound, people)
+        assert await one.store.speech_in(RecordingId("board")) == ()
+    assert names == ["The board (voix 1)", "Anne Martin"]
+    assert said == [("The board (voix 1)", "board."), ("Anne Martin", "board.")]
 
 
 async def test_one_voice_is_the_recording_itself(tmp_path: Path) -> None:
@@ -246,6 +259,19 @@ def test_words_that_no_voice_is_near_stay_with_the_recording() -> None:
     people, captions = spoken_by(BOARD, [Piece(words(0.0, 1.0, 9.0), "en")], spans)
     assert [who.name for who in people] == ["Board (voix 1)", "Board (voix 2)", "Board"]
     assert captions[-1].track == "recording"
+
+
+def test_voices_of_one_participant_are_told_apart_and_those_without_a_word_do_not_count() -> None:
+    spans = (VoiceSpan(1, 0.0, 0.9), VoiceSpan(2, 1.0, 1.9), VoiceSpan(3, 8.0, 9.0))
+    room = ParticipantSpeech("Salle Descartes", ((0.0, 9.0),))
+    sentences = [Piece(words(0.0, 1.0), "fr")]
+    people, _ = spoken_by(BOARD, sentences, spans, (room,))
+    assert [(who.id, who.name) for who in people] == [
+        ("recording-1", "Salle Descartes (SPEAKER_00)"),
+        ("recording-2", "Salle Descartes (SPEAKER_01)"),
+    ]
+    people, _ = spoken_by(BOARD, sentences, spans[::2], (room,))
+    assert [(who.id, who.name) for who in people] == [("recording-1", "Salle Descartes")]
 
 
 def test_a_second_voice_without_a_word_is_none() -> None:
