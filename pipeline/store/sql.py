@@ -31,7 +31,7 @@ from pipeline.domain import (
 )
 from pipeline.record.matching import ParticipantSpeech
 from pipeline.record.settled import Settlement
-from pipeline.speakers import KnownVoice
+from pipeline.speakers import KnownVoice, SegmentChange
 from pipeline.store import captions as spoken
 from pipeline.store import lists, meetings, rooms, settled, voices
 from pipeline.store.database import change_nothing, failure, open_database, reading
@@ -123,8 +123,8 @@ class SqlStore:
     async def rename_participant(self, meeting: MeetingId, participant: ParticipantId, name: str) -> None:
         await self._write(meetings.rename_participant, meeting, participant, name)
 
-    async def mark_shared_room(self, meeting: MeetingId, participant: ParticipantId, shared: bool) -> None:
-        """Whether several people share the microphone of ``participant``."""
+    async def mark_shared_room(self, meeting: MeetingId, participant: ParticipantId, shared: bool | None) -> None:
+        """Whether several people share the microphone of ``participant``; None: nobody says."""
         await self._write(meetings.mark_shared_room, meeting, participant, shared)
 
     async def participants(self, meeting: MeetingId) -> list[Participant]:
@@ -195,9 +195,16 @@ class SqlStore:
     async def transcript(self, meeting: MeetingId) -> Transcript:
         return await self._read(spoken.transcript, meeting)
 
-    async def correct(self, meeting: MeetingId, segment: SegmentId, text: str | None) -> None:
-        """``text`` in place of what was heard; None takes a correction back."""
-        await self._write(voices.correct, meeting, segment, text)
+    async def correct(self, meeting: MeetingId, segment: SegmentId, text: str | None, count: int | None = None) -> None:
+        """``text`` in place of what was heard; None takes a correction back.
+
+        ``count`` is how many caption words it was shown with. Raises ``OutOfDate`` where it has others.
+        """
+        await self._write(voices.correct, meeting, segment, text, count)
+
+    async def changes(self, meeting: MeetingId) -> dict[SegmentId, SegmentChange]:
+        """What people changed, by segment."""
+        return await self._read(voices.changes, meeting)
 
     # voices that share a microphone
 
@@ -223,16 +230,21 @@ class SqlStore:
         return await self._read(voices.enrolled, meeting)
 
     async def rename_voice(self, meeting: MeetingId, participant: ParticipantId, voice: int, name: str | None) -> None:
-        """None takes its name back."""
+        """A name is that of the voice it turned out to be. None takes it back; ``UNNAMED``: no enrolment gives one."""
         await self._write(voices.rename_voice, meeting, participant, voice, name)
 
     async def merge_voices(self, meeting: MeetingId, participant: ParticipantId, voice: int, into: int | None) -> None:
         """What ``voice`` said is said by ``into``; None parts them again. Raises ``InvalidInput`` for a circle."""
         await self._write(voices.merge_voices, meeting, participant, voice, into)
 
-    async def move_segment_to_voice(self, meeting: MeetingId, segment: SegmentId, voice: int | None) -> int:
-        """The words of ``segment`` were said by ``voice``, ``NOBODY``, or for None a new one; its number."""
-        return await self._write(voices.move_segment_to_voice, meeting, segment, voice)
+    async def move_segment_to_voice(
+        self, meeting: MeetingId, segment: SegmentId, voice: int | None, count: int | None = None
+    ) -> int:
+        """The words of ``segment`` were said by ``voice``, ``NOBODY``, or for None a new one; its number.
+
+        ``count`` as above. Raises ``OutOfDate``.
+        """
+        return await self._write(voices.move_segment_to_voice, meeting, segment, voice, count)
 
     # settling after a meeting
 

@@ -19,7 +19,6 @@ from sqlalchemy import (
     MetaData,
     Table,
     TypeDecorator,
-    false,
 )
 from sqlalchemy import Text as SqlText
 
@@ -80,7 +79,7 @@ participants = Table(
     Column("names", JSON, nullable=False),
     Column("languages", JSON, nullable=False),
     Column("folded", Text, nullable=False),
-    Column("shared_room", Boolean, nullable=False, server_default=false()),
+    Column("shared_room", Boolean),  # null: nobody said
 )
 
 tracks = Table(
