@@ -1,7 +1,7 @@
 """A microphone that several people share, captioned by workers: its mark and its voices travel with the meeting."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -78,3 +78,12 @@ async def test_a_room_marked_by_another_process_keeps_its_voices_when_its_worker
         await talker.say(12)
         await until(lambda: {" w44", " w46", " w48"} <= labels(reader).keys())
         assert {labels(reader)[f" w{number}"] for number in range(44, 49)} == {2}, "one voice, whoever hears it"
+
+
+async def test_who_was_said_to_speak_alone_by_another_process_is_not_marked_by_coming_again(house: Ministry) -> None:
+    meeting = await (await house.gateway()).meeting()
+    await meeting.enter(ANNE)
+    await house.store.mark_shared_room(COUNCIL, ANNE.id, shared=False)
+    await meeting.enter(replace(ANNE, shared_room=True))
+    (anne,) = [each for each in await house.store.participants(COUNCIL) if each.id == ANNE.id]
+    assert anne.shared_room is False
