@@ -4,6 +4,7 @@ What a page does, it asks of the HTTP API with the session that came with it (``
 looked at with the same scopes that the API asks for.
 """
 
+import time
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
@@ -27,6 +28,7 @@ from pipeline.domain import Meeting, MeetingId, Settled, Transcript
 from pipeline.export.minutes import LABELS, named, percent
 from pipeline.export.names import speaker_names
 from pipeline.export.timeline import timeline
+from pipeline.record.settled import LATEST
 from pipeline.record.turns import turns
 
 WEB = Path(__file__).parent / "web"
@@ -117,7 +119,7 @@ async def _minutes(request: Request, kept: Meeting, record: Transcript, words: W
 def _settled(request: Request, kept: Meeting) -> str | None:
     """What is said of how the transcript was settled, or is still to be."""
     settles = house_of(request).settings.settle is Settle.AUTO
-    if kept.settled is None and kept.ended_at is not None and settles:
+    if kept.settled is None and kept.ended_at is not None and settles and kept.ended_at > time.time() - LATEST:
         return "settled.waiting"
     return None if kept.settled is None else _SETTLED.get(kept.settled)
 

@@ -40,13 +40,15 @@ from pipeline.live.record_windows import RecordWindows
 from pipeline.mixed import VoiceSearch
 from pipeline.offline import RecordingRequest
 from pipeline.ports import MeetingAudioMemory, Recognizer, RecordedSound
-from pipeline.record.settled import Heard, Settlement, by_centroids, by_sound
+from pipeline.record.settled import Heard, Settlement, by_centroids, by_sound, named_or_merged
 from pipeline.speakers import KnownVoice
 
 _log = logging.getLogger("greffier.settling")
 
 _JOIN, _WINDOW = 3.0, 28.0
 """Utterances closer than this are heard together, in windows up to so long: more context than live (1.5 s)."""
+_BEYOND = 1.0
+"""Seconds that words may seem to end after the sound of their track; of what ends later the sound is missing."""
 _PIECE = 10.0
 _ALL = float("inf")
 
@@ -75,10 +77,13 @@ class SettledMeetings(Protocol):
         """The utterances of which people changed a segment."""
 
     async def unsettled(self, before: float) -> list[MeetingId]:
-        """Those that ended before ``before``, wall clock, and were not looked at again; oldest first."""
+        """Those that ended in the week before ``before``, wall clock, and were not looked at again; oldest first."""
 
     async def settle(self, meeting: MeetingId, settlement: Settlement) -> None:
-        """Keeps all of it or nothing; nothing of what people touched, and nothing where the meeting is settled."""
+        """Keeps all of it or nothing; nothing of what people touched, and nothing where the meeting is settled.
+
+        Raises ``OutOfDate`` where people named or merged voices since it was begun.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,7 @@ class Settling:
                 _log.info("meeting.settled", extra={"meeting": meeting, "by": how, "seconds": seconds})
 
     def give_up(self, meeting: MeetingId) -> None:
-        """Its attempts are used up, or something went wrong that nobody foresaw: the transcript stays as it is."""
+        """Trying again would not help, or something went wrong that nobody foresaw: the transcript stays as it is."""
         with suppress(NotFound):
             self.work.wait(self.store.settle(meeting, Settlement(Settled.FAILED)))
         _log.error("meeting.unsettled", extra={"meeting": meeting})
@@ -137,6 +142,7 @@ class Settling:
                 heard = _heard(person.id, whose, finals, runs, voices)
                 found = self._diarized(meeting.id, heard, sounds)
                 if found is not None:
+                    heard = replace(heard, captions=[said for said in heard.captions if _is_kept(said, sounds)])
                     settled.append((heard, *by_sound(heard, found)))
                 elif heard.runs:
                     settled.append((heard, by_centroids(heard), []))
@@ -147,6 +153,7 @@ class Settling:
             tuple(run for _, found_runs, _ in settled for run in found_runs),
             tuple(voice for _, _, found_voices in settled for voice in found_voices),
             self._records(meeting, finals, sounds),
+            named_or_merged(voices),
         )
 
     def _opened(self, meeting: Meeting, tracks: set[TrackId]) -> dict[TrackId, RecordedSound]:
@@ -258,6 +265,12 @@ def _heard(
         [run for run in runs if whose.get(run.utterance) == participant],
         [voice for voice in voices if voice.participant == participant],
     )
+
+
+def _is_kept(caption: Caption, sounds: Mapping[TrackId, RecordedSound]) -> bool:
+    """Whether ``caption`` was said before its track's sound ends: of one whose gateway died the end is missing."""
+    duration = sounds[caption.track].duration
+    return duration is None or not caption.words or caption.words[-1].end <= duration + _BEYOND
 
 
 def _apart(window: Window, others: Sequence[Caption]) -> Window:

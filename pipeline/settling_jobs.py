@@ -5,15 +5,13 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
 
 import dramatiq
 import redis
 from dramatiq.errors import Retry
 
 from pipeline.domain import MeetingId
-from pipeline.errors import GreffierError
+from pipeline.errors import GreffierError, OutOfDate, StorageFull
 from pipeline.leased import Stopping
 from pipeline.settling import Settling
 
@@ -23,8 +21,8 @@ QUEUE = "batch"
 """That of recordings, whose worker takes these messages too (``pipeline/jobs``)."""
 _ACTOR = "settle_meeting"
 _RETRIES = 3
-_AGAIN = 600.0
-"""Seconds after which a meeting that is still not settled is sent again."""
+_AGAIN, _SELDOM = 600.0, 6 * 3600.0
+"""Seconds after which a meeting that is still not settled is sent again, and twice as many each time, up to so many."""
 _MILLISECONDS = 1000
 
 
@@ -42,6 +40,8 @@ class SettlingJobs:
     """Every ``every`` seconds the store is asked for meetings that ended ``after`` seconds ago and are not settled.
 
     Those that no session is ``busy`` with any more are sent, by one process of all. ``wall`` is seconds since 1970.
+    What may pass is tried again ``retry_after`` seconds later and a few times more, then the message ends: the meeting
+    is sent again ``again`` seconds after it was, since the store says that it is not settled.
     """
 
     broker: dramatiq.Broker
@@ -51,19 +51,19 @@ class SettlingJobs:
     after: float = 0.0
     every: float = 5.0
     retry_after: float = 5.0
-    _sent: dict[MeetingId, float] = field(default_factory=dict)
+    again: float = _AGAIN
+    _sent: dict[MeetingId, "_Sent"] = field(default_factory=dict)
     _looking: "list[asyncio.Task[None]]" = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        declared = partial(dramatiq.actor, broker=self.broker, queue_name=QUEUE)
-        give_up = declared(actor_name="give_up_settling", max_retries=0)(self._give_up)
-        declared(
+        dramatiq.actor(
+            broker=self.broker,
+            queue_name=QUEUE,
             actor_name=_ACTOR,
             time_limit=24 * 3600 * _MILLISECONDS,
             retry_when=_may_retry,
             min_backoff=round(self.retry_after * _MILLISECONDS),
             max_backoff=round(self.retry_after * 10 * _MILLISECONDS),
-            on_retry_exhausted=give_up.actor_name,
         )(self._settle)
 
     async def start(self) -> None:
@@ -90,30 +90,40 @@ class SettlingJobs:
             del self._sent[meeting]
         now = self.settling.work.loop.time()
         for meeting in unsettled:
-            if now - self._sent.get(meeting, -_AGAIN) < _AGAIN or await self.busy(meeting):
+            before = self._sent.get(meeting)
+            if (before is not None and now < before.at + before.wait) or await self.busy(meeting):
                 continue
-            if await self.settling.work.leases.acquire(f"settling-sent:{meeting}", _AGAIN):
+            sent = _Sent(now, self.again if before is None else min(before.wait * 2.0, _SELDOM))
+            if await self.settling.work.leases.acquire(f"settling-sent:{meeting}", sent.wait):
                 await send(self.broker, meeting)
-            self._sent[meeting] = now
+            self._sent[meeting] = sent
 
     def _settle(self, meeting: str) -> None:
         try:
             self.settling.run(MeetingId(meeting))
         except Stopping as stopping:
             raise Retry("the process stops") from stopping
-        except GreffierError as error:
+        except Exception as error:
+            if not _may_pass(error):
+                self.settling.give_up(MeetingId(meeting))
+                raise
             _log.warning("settling.retried", extra={"meeting": meeting, "error": type(error).__name__})
             raise Retry(str(error)) from error
 
-    def _give_up(self, message: dict[str, Any], _: dict[str, Any]) -> None:
-        self.settling.give_up(MeetingId(message["args"][0]))
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """When, by the loop's clock, and how many seconds later it is sent again."""
+
+    at: float
+    wait: float
 
 
 def _may_retry(retries: int, error: BaseException) -> bool:
-    """What nobody foresaw is not tried again."""
-    cause = error.__cause__
-    return isinstance(error, Retry) and (isinstance(cause, Stopping) or (retries < _RETRIES and _is_passing(cause)))
+    return isinstance(error, Retry) and (isinstance(error.__cause__, Stopping) or retries < _RETRIES)
 
 
-def _is_passing(error: BaseException | None) -> bool:
-    return isinstance(error, GreffierError) and error.retryable
+def _may_pass(error: Exception) -> bool:
+    """Outages, a full disk, and people who named voices meanwhile; not what nobody foresaw."""
+    passing = isinstance(error, GreffierError) and error.retryable
+    return passing or isinstance(error, StorageFull | OutOfDate)

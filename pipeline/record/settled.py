@@ -27,17 +27,30 @@ from pipeline.speakers import FIRST_MADE, KnownVoice
 
 ALIKE = 0.35
 """Two voices whose centroids are no further apart (cosine distance) were one: measured, docs/diarization.md."""
+LATEST = 7 * 24 * 3600.0
+"""Seconds after its end in which a meeting is looked at again: whoever turns it on does not begin with all that was."""
 _LEAST_SHARE = 0.2
 """Of the words that either of two voices said: with fewer in common they are not the same voice."""
 
 Voice = tuple[ParticipantId, int]
+NamedOrMerged = tuple[Voice, bool, int | None]
+"""A voice, whether it has a name, and the voice it was merged into."""
+
+
+def named_or_merged(voices: Iterable[KnownVoice]) -> frozenset[NamedOrMerged]:
+    """What a second look goes by of what people did with ``voices``."""
+    return frozenset(
+        ((voice.participant, voice.voice), bool(voice.name), voice.merged_into)
+        for voice in voices
+        if voice.name or voice.merged_into is not None
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """What a second look found: ``runs`` in place of all runs of ``utterances``, how ``voices`` sound, new ``records``.
 
-    ``how`` says by what it was found.
+    ``how`` says by what it was found, ``seen`` what people had named or merged when it was begun (``named_or_merged``).
     """
 
     how: Settled
@@ -45,6 +58,7 @@ class Settlement:
     runs: tuple[VoiceRun, ...] = ()
     voices: tuple[KnownVoice, ...] = ()
     records: tuple[RecordText, ...] = ()
+    seen: frozenset["NamedOrMerged"] = frozenset()
 
     def leaving(self, touched: Collection[UtteranceId], records: Sequence[RecordText]) -> "Settlement":
         """Without what it says of utterances that people have ``touched``; ``records`` are those kept before."""
@@ -87,7 +101,10 @@ def _certainty(words: Sequence[Word]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What is known of the voices of one participant: what it said, and which voices said it as far as is known."""
+    """What is known of the voices of one participant: what it said, and which voices said it as far as is known.
+
+    There may be ``runs`` of other utterances, too, of which nothing new can be said: they stay as they are.
+    """
 
     participant: ParticipantId
     captions: Sequence[Caption]
@@ -100,19 +117,25 @@ class Heard:
 
     def is_named(self, voice: int) -> bool:
         known = self.known.get((self.participant, voice))
-        return known is not None and known.name is not None
+        return known is not None and bool(known.name)
+
+    @property
+    def again(self) -> frozenset[UtteranceId]:
+        """Those of which something new can be said."""
+        return frozenset(caption.utterance for caption in self.captions)
 
 
 def by_sound(heard: Heard, found: Diarization) -> tuple[list[VoiceRun], list[KnownVoice]]:
     """Who said each caption word, and what those voices sound like, under the numbers that were given live.
 
-    A voice that nobody was takes a number that nobody has. Where one voice is found and none has a name, all was said
-    by the participant: no runs.
+    A voice that nobody was takes a number that nobody has. Where one voice is found in all there is and none has a
+    name, all was said by the participant: no runs.
     """
     runs = list(_runs(heard.captions, found.exclusive))
     numbers = _numbers(heard, runs)
     runs = [replace(run, voice=numbers[run.voice]) for run in runs]
-    if len(set(numbers.values())) < 2 and not any(voice.name for voice in heard.voices):
+    alone = len(set(numbers.values())) < 2 and heard.again.issuperset(run.utterance for run in heard.runs)
+    if alone and not any(voice.name for voice in heard.voices):
         return [], []
     return runs, _sounding(heard, found, numbers)
 
@@ -129,7 +152,9 @@ def _runs(captions: Iterable[Caption], exclusive: Sequence[VoiceSpan]) -> Iterat
 def _numbers(heard: Heard, found: Sequence[VoiceRun]) -> dict[int, int]:
     """The number of each voice of ``found``: of the voice it was live, by the words that both said."""
     known = heard.known
-    before = {place: settled_voice(known, heard.participant, voice) for place, voice in _places(heard.runs) if voice}
+    again = heard.again
+    said_then = _places(run for run in heard.runs if run.utterance in again)
+    before = {place: settled_voice(known, heard.participant, voice) for place, voice in said_then if voice}
     now = dict(_places(found))
     both = Counter((now[place], before[place]) for place in now if place in before)
     said, said_live = Counter(now.values()), Counter(before.values())
@@ -140,7 +165,7 @@ def _numbers(heard: Heard, found: Sequence[VoiceRun]) -> dict[int, int]:
         same = count >= _LEAST_SHARE * max(said[voice], said_live[live])
         if same and voice not in numbers and live not in numbers.values():
             numbers[voice] = live
-    taken = {voice for _, voice in known} | set(said_live)
+    taken = {voice for _, voice in known} | {run.voice for run in heard.runs} | set(said_live)
     free = (number for number in range(1, FIRST_MADE) if number not in taken)
     for voice in sorted(said):
         if voice not in numbers:

@@ -249,7 +249,7 @@ class SqlStore:
     # settling after a meeting
 
     async def unsettled(self, before: float) -> list[MeetingId]:
-        """Those that ended before ``before``, wall clock, and were not looked at again; oldest first."""
+        """Those that ended in the week before ``before``, wall clock, and were not looked at again; oldest first."""
         return await self._read(settled.unsettled, before)
 
     async def touched(self, meeting: MeetingId) -> frozenset[UtteranceId]:
@@ -257,7 +257,10 @@ class SqlStore:
         return await self._read(settled.touched, meeting)
 
     async def settle(self, meeting: MeetingId, settlement: Settlement) -> None:
-        """Keeps all of it or nothing; nothing of what people touched, and nothing where the meeting is settled."""
+        """Keeps all of it or nothing; nothing of what people touched, and nothing where the meeting is settled.
+
+        Raises ``OutOfDate`` where people named or merged voices since it was begun.
+        """
         await self._write(settled.settle, meeting, settlement)
 
     async def unfinished(self) -> dict[MeetingId, list[Caption]]:

@@ -120,6 +120,14 @@ async def test_a_meeting_whose_sound_is_kept_is_settled_by_its_server_once_its_s
         assert segment.record
 
 
+async def test_the_page_of_a_meeting_of_long_ago_promises_nothing(tmp_path: Path) -> None:
+    async with scripted_serving(tmp_path, {}, settle=Settle.AUTO) as served, served.stranger() as browser:
+        await served.house.store.create_meeting(Meeting(MEETING, "Point", 1000.0, ended_at=1100.0))
+        page = await browser.get(f"/meetings/{MEETING}/transcript?language=en")
+        assert page.status_code == 200
+        assert "listened to once more" not in page.text
+
+
 @pytest.mark.timeout(120)
 async def test_a_server_that_is_killed_in_the_middle_settles_it_at_its_next_start(tmp_path: Path) -> None:
     home = tmp_path / "home"

@@ -145,6 +145,7 @@ async def desk(
     engine: Engine | None = None,
     busy: set[MeetingId] | None = None,
     board: Board | None = None,
+    again: float = 600.0,
 ) -> AsyncIterator[Desk]:
     engine = engine or Engine(BETTER)
     store = SqlStore.open(f"sqlite:///{folder}/greffier.db")
@@ -161,7 +162,7 @@ async def desk(
             async def is_busy(meeting: MeetingId) -> bool:
                 return meeting in (busy or ())
 
-            sending = SettlingJobs(jobs.broker, settling, is_busy, lambda: 2000.0, every=0.02, retry_after=0.05)
+            sending = SettlingJobs(jobs.broker, settling, is_busy, lambda: 2000.0, 0.0, 0.02, 0.05, again)
             one = Desk(store, engine, jobs, sending)
             yield one
             engine.door.set()

@@ -20,9 +20,10 @@ from pipeline.domain import (
     TrackId,
     UtteranceId,
     VoiceRun,
+    VoiceSpan,
     WindowKind,
 )
-from pipeline.errors import ModelUnavailable, NotFound, UnreadableMedia
+from pipeline.errors import ModelUnavailable, NotFound, StorageFailed, StorageFull, UnreadableMedia
 from pipeline.mixed import VoiceSearch
 from pipeline.record.settled import Settlement
 from tests.pipeline.settling_desk import (
@@ -182,6 +183,16 @@ async def test_tracks_of_one_participant_are_one_sound_and_what_cannot_be_heard_
     assert texts(transcript) == ["UN DEUX", "TROIS QUATRE", "CINQ SIX SEPT HUIT", "dix onze"]
 
 
+async def test_what_was_said_after_the_kept_sound_ends_keeps_the_voices_it_had(tmp_path: Path) -> None:
+    last = [VoiceRun(UtteranceId("u1"), 0, 2, 2), VoiceRun(UtteranceId("u1"), 2, 2, 3)]
+    async with desk(tmp_path, Voices(TWO_VOICES), {TRACK: Kept(8.0)}) as one:
+        await one.held(runs=[VoiceRun(UtteranceId("u0"), 0, 4, 1), *last])
+        await one.start()
+        assert await one.settled() is Settled.SOUND
+        first = [VoiceRun(UtteranceId("u0"), 0, 2, 1), VoiceRun(UtteranceId("u0"), 2, 2, 4)]
+        assert await one.store.runs(MEETING) == [*first, *last]
+
+
 @dataclass(frozen=True, slots=True)
 class Broken(Kept):
     def pieces(self, seconds: float) -> Iterator[Samples]:
@@ -217,6 +228,20 @@ async def test_what_people_corrected_moved_and_named_stays_also_where_they_did_i
         transcript = await one.store.transcript(MEETING)
     assert told(transcript) == [("Claire", "Un, deux, trois."), ("Claire", "CINQ SIX SEPT HUIT")]
     assert [word.text for word in transcript.segments[0].record] == [" un", " deux", " trois", " quatre"]
+
+
+async def test_a_name_that_is_given_while_voices_are_looked_for_is_not_lost(tmp_path: Path) -> None:
+    engine, voices = Engine(BETTER), Voices((VoiceSpan(1, 0.0, 14.0),))
+    async with desk(tmp_path, voices, KEPT, engine) as one:
+        await one.held(runs=[VoiceRun(UtteranceId("u0"), 0, 4, 1), VoiceRun(UtteranceId("u1"), 0, 4, 2)])
+        engine.door.clear()
+        await one.start()
+        await one.working()
+        await one.store.rename_voice(MEETING, ROOM.id, 2, "Claire")
+        engine.door.set()
+        assert await one.settled() is Settled.SOUND
+        assert told(await one.store.transcript(MEETING)) == [("Claire", text) for text in HEARD]
+    assert len(voices.heard) == 2
 
 
 async def test_what_was_corrected_before_is_not_even_heard(tmp_path: Path) -> None:
@@ -288,17 +313,44 @@ async def test_a_meeting_that_goes_on_or_whose_session_still_works_waits(tmp_pat
         assert (await one.store.meeting(MeetingId("other"))).settled is None
 
 
-async def test_a_recogniser_that_fails_is_tried_again_and_given_up_with_the_transcript_as_it_was(
-    tmp_path: Path,
+@pytest.mark.parametrize("error", [ModelUnavailable("it is not what it claims to be"), ZeroDivisionError()])
+async def test_what_would_fail_again_is_given_up_with_the_transcript_as_it_was(
+    tmp_path: Path, error: Exception
 ) -> None:
-    engine = Engine(BETTER, fail=lambda batch: True)
-    async with desk(tmp_path, Voices(TWO_VOICES), KEPT, engine) as one:
+    async with desk(tmp_path, Voices(TWO_VOICES), {TRACK: error}) as one:
         await one.held(runs=[VoiceRun(UtteranceId("u0"), 0, 4, 1)])
         await one.start()
         assert await one.settled() is Settled.FAILED
         assert texts(await one.store.transcript(MEETING)) == CAPTIONED
+
+
+async def test_a_recogniser_that_fails_is_tried_again(tmp_path: Path) -> None:
     engine = Engine(BETTER, fail=lambda batch: batch <= 4)
-    async with desk(tmp_path / "again", sounds=KEPT, engine=engine) as one:
+    async with desk(tmp_path, sounds=KEPT, engine=engine) as one:
+        await one.held()
+        await one.start()
+        assert await one.settled() is Settled.SOUND
+        assert texts(await one.store.transcript(MEETING)) == HEARD
+
+
+@dataclass(slots=True)
+class Outage:
+    """Kept sounds that cannot be reached the first ``times``."""
+
+    times: int
+    error: Exception
+
+    def open(self, meeting: MeetingId, track: TrackId) -> Kept:
+        self.times -= 1
+        if self.times >= 0:
+            raise self.error
+        return Kept()
+
+
+@pytest.mark.parametrize("error", [StorageFailed("it does not answer"), StorageFull("the disk is full")])
+async def test_an_outage_that_lasts_longer_than_its_retries_only_puts_it_off(tmp_path: Path, error: Exception) -> None:
+    async with desk(tmp_path, again=0.2) as one:
+        object.__setattr__(one.settling.settling, "sounds", Outage(10, error))
         await one.held()
         await one.start()
         assert await one.settled() is Settled.SOUND

@@ -14,6 +14,7 @@ from pipeline.record.division import (
     changed_runs,
     changes_by_utterance,
     divided,
+    merged_voices,
     overlaid,
     place_of,
     segment_id,
@@ -120,6 +121,7 @@ def test_a_voice_is_followed_through_merges_and_a_circle_ends() -> None:
     }
     assert [settled_voice(voices, ANNE.id, voice) for voice in (1, 2, 3, 4)] == [3, 3, 3, 4]
     assert settled_voice(voices, ParticipantId("other"), 1) == 1
+    assert [merged_voices(voices, ANNE.id, voice) for voice in (1, 3, 4)] == [[1, 2, 3], [3], [4, 5, 4]]
 
 
 # --- in the transcript -------------------------------------------------------------------------------------------

@@ -83,6 +83,16 @@ def test_one_voice_without_a_name_is_the_participant_itself_and_one_with_a_name_
     assert by_sound(Heard(ROOM, SAID, [], []), Diarization()) == ([], [])
 
 
+def test_what_is_said_after_the_sound_ends_keeps_its_voices_and_nobody_else_gets_their_numbers():
+    live = [run("a", 0, 4, 2), run("b", 0, 2, 3)]
+    heard = Heard(ROOM, SAID[:1], live, [known(2)])
+    runs, _ = by_sound(heard, found((1, 0, 3), (2, 3, 4)))
+    assert runs == [run("a", 0, 3, 2), run("a", 3, 1, 1)]
+    assert by_sound(heard, found((1, 0, 4)))[0] == [run("a", 0, 4, 2)]
+    heard = Heard(ROOM, SAID[:1], [run("a", 0, 4, 2), run("b", 0, 2, 1)], [])
+    assert by_sound(heard, found((1, 0, 3), (2, 3, 4)))[0] == [run("a", 0, 3, 2), run("a", 3, 1, 3)]
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [(np.ones(2, np.float32), ONE), (None, np.zeros(3)), (None, np.array([np.nan, 0, 0]))],

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from pipeline.domain import Meeting, MeetingId, Participant, ParticipantId, SegmentId, UtteranceId, VoiceRun
+from pipeline.domain import Meeting, MeetingId, Participant, ParticipantId, SegmentId, Settled, UtteranceId, VoiceRun
 from pipeline.errors import InvalidInput, NotFound, OutOfDate
+from pipeline.record.settled import LATEST, Settlement, named_or_merged
 from pipeline.record.texts import text_of
 from pipeline.speakers import FIRST_MADE, NOBODY, UNNAMED, KnownVoice
 from pipeline.store.database import open_database
@@ -81,6 +82,16 @@ async def test_a_merged_voice_speaks_as_the_other_until_they_are_parted(store: S
         await store.merge_voices(BUDGET.id, ROOM.id, 2, 2)
     await store.merge_voices(BUDGET.id, ROOM.id, 1, None)
     assert [name for _, name, _ in await spoken(store)] == ["(voix 1)", "Zoé", "(voix 1)"]
+
+
+async def test_no_voice_is_merged_into_one_that_was_merged_into_it_by_however_many_steps(store: SqlStore) -> None:
+    await store.for_meeting(BUDGET.id).keep_voice(ROOM.id, 3, np.ones(4, np.float32))
+    await store.merge_voices(BUDGET.id, ROOM.id, 1, 2)
+    await store.merge_voices(BUDGET.id, ROOM.id, 2, 3)
+    for voice, into in ((2, 2), (2, 1), (3, 1), (1, 1)):
+        with pytest.raises(InvalidInput, match="already"):
+            await store.merge_voices(BUDGET.id, ROOM.id, voice, into)
+    assert [known.merged_into for known in await store.voices(BUDGET.id)] == [2, 3, None]
 
 
 async def test_a_name_goes_to_whom_a_voice_turned_out_to_be(store: SqlStore) -> None:
@@ -222,6 +233,63 @@ async def test_an_enrolled_voice_has_the_name_of_its_participant_until_it_is_rem
         await store.remove_enrolment(BUDGET.id, zoe.id)
     with pytest.raises(InvalidInput, match="finite"):
         await store.keep_enrolment(BUDGET.id, zoe.id, np.array([np.nan], np.float32))
+
+
+async def test_what_a_voice_sounds_like_goes_with_the_enrolment_it_was_known_by(store: SqlStore) -> None:
+    shelf = store.for_meeting(BUDGET.id)
+    for voice, centroid in enumerate(np.eye(3, dtype=np.float32), 1):
+        await shelf.keep_voice(ROOM.id, voice, centroid)
+        await store.add_participant(BUDGET.id, Participant(ParticipantId(f"p{voice}"), ""))
+    for voice in (1, 2):
+        await store.keep_enrolment(BUDGET.id, ParticipantId(f"p{voice}"), np.eye(3, dtype=np.float32)[voice - 1])
+    await store.remove_enrolment(BUDGET.id, ParticipantId("p2"))
+    assert [known.centroid is None for known in await store.voices(BUDGET.id)] == [False, True, False]
+
+
+# --- after the meeting -------------------------------------------------------------------------------------------
+
+
+async def test_a_second_look_that_did_not_see_a_name_or_a_merge_changes_nothing(store: SqlStore) -> None:
+    await store.for_meeting(BUDGET.id).keep_end(900.0)
+    for change in (
+        store.rename_voice(BUDGET.id, ROOM.id, 1, "Zoé"),
+        store.merge_voices(BUDGET.id, ROOM.id, 1, 2),
+        store.rename_voice(BUDGET.id, ROOM.id, 1, None),
+    ):
+        seen = named_or_merged(await store.voices(BUDGET.id))
+        await change
+        with pytest.raises(OutOfDate):
+            await store.settle(BUDGET.id, Settlement(Settled.SOUND, frozenset({U}), seen=seen))
+    assert (await store.meeting(BUDGET.id)).settled is None
+    assert len(await store.runs(BUDGET.id)) == 3
+    seen = named_or_merged(await store.voices(BUDGET.id))
+    await store.settle(BUDGET.id, Settlement(Settled.SOUND, frozenset({U}), seen=seen))
+    assert (await store.meeting(BUDGET.id)).settled is Settled.SOUND
+    assert await store.runs(BUDGET.id) == []
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["by its sound", "by its words"])
+async def test_a_voice_that_words_were_moved_to_is_known_though_nobody_turns_out_to_be_it(
+    store: SqlStore, kept: bool
+) -> None:
+    shelf, other = store.for_meeting(BUDGET.id), UtteranceId("v")
+    await shelf.keep_final(said("v", "pardon", 9.0, track="salle.1"))
+    await shelf.keep_runs([VoiceRun(other, 0, 1, 5)])
+    if kept:
+        await shelf.keep_voice(ROOM.id, 5, np.ones(4, np.float32))
+    await shelf.keep_end(900.0)
+    await store.move_segment_to_voice(BUDGET.id, SegmentId("u/4"), 5)
+    await store.settle(BUDGET.id, Settlement(Settled.SOUND, frozenset({other}), (VoiceRun(other, 0, 1, 1),)))
+    assert [known.voice for known in await store.voices(BUDGET.id)] == [1, 2, 5]
+    await store.rename_voice(BUDGET.id, ROOM.id, 5, "Zoé")
+    assert [name for _, name, _ in await spoken(store)] == ["(voix 1)", "Zoé", "(voix 1)", "(voix 1)"]
+
+
+async def test_meetings_that_ended_more_than_a_week_ago_are_not_looked_at_again(store: SqlStore) -> None:
+    await store.for_meeting(BUDGET.id).keep_end(900.0)
+    assert await store.unsettled(899.0) == []
+    assert await store.unsettled(900.0 + LATEST) == [BUDGET.id]
+    assert await store.unsettled(901.0 + LATEST) == []
 
 
 async def test_a_voice_that_people_want_to_go_by_its_number_is_known_by_no_enrolment(store: SqlStore) -> None:
