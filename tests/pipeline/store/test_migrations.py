@@ -1,3 +1,5 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,8 @@ from pipeline.store import migrations
 from pipeline.store.database import open_database
 from pipeline.store.sql import SqlStore
 from pipeline.store.tables import metadata
+
+WAIT = 30.0
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -103,6 +107,29 @@ async def test_a_database_before_voices_keeps_what_people_corrected(new_url: str
     await store.correct(budget, SegmentId("u"), None)
     assert [each.id for each in (await store.transcript(budget)).segments] == ["u", "u/1"]
     await store.close()
+
+
+def test_a_process_of_the_version_before_that_writes_meanwhile_is_waited_for(new_postgresql_url: str) -> None:
+    engine = create_engine(new_postgresql_url)
+    with engine.begin() as connection:
+        migrations.migrate(connection, "0004")
+        connection.exec_driver_sql(
+            "INSERT INTO meetings VALUES ('budget', 'Budget', 100.0, '[]', '[]', false, NULL, false, 1, 'budget', 0)"
+        )
+    with ThreadPoolExecutor(1) as pool, engine.connect() as old, engine.connect() as watching:
+        old.exec_driver_sql("SELECT fence FROM meetings WHERE id = 'budget' FOR NO KEY UPDATE")
+        migrated = pool.submit(open_database, new_postgresql_url)
+        until = time.monotonic() + WAIT
+        here = "(SELECT oid FROM pg_database WHERE datname = current_database())"
+        waiting = text(f"SELECT 1 FROM pg_locks WHERE NOT granted AND database = {here}")
+        while not watching.execute(waiting).scalar():
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        old.exec_driver_sql("INSERT INTO finals VALUES ('budget', 'u', 'anne.1', 1, 'fr', 0.0, '', '[]')")
+        old.exec_driver_sql("INSERT INTO participants VALUES ('budget', 'anne', 1, '[]', '[]', '')")
+        old.commit()
+        migrated.result(WAIT).dispose()
+    engine.dispose()
 
 
 def test_an_installed_wheel_holds_every_migration() -> None:
