@@ -42,7 +42,8 @@ async def enrol(request: Request, meeting: str, participant: str, consent: Conse
     """The body is a clip of this person alone, in any usual format, of which the first minute counts.
 
     What the voice sounds like is kept, as numbers, until the enrolment or the meeting is deleted; the clip is not. A
-    voice of this meeting that sounds so, and that nobody named, has the participant's name.
+    voice of this meeting that sounds so, and that nobody named, has the participant's name. What voices at shared
+    microphones sound like is kept with their meeting all the same, whoever is enrolled.
     """
     house, identity, who = house_of(request), MeetingId(meeting), ParticipantId(participant)
     if not consent:
@@ -63,7 +64,10 @@ async def enrol(request: Request, meeting: str, participant: str, consent: Conse
     summary="Forget a participant's voice",
 )
 async def forget(request: Request, meeting: str, participant: str) -> Response:
-    """What was kept of it is deleted, and its names with it."""
+    """It is deleted, with what the voices that had this name by it sounded like; they go by their numbers again.
+
+    While the meeting goes on, what voices sound like is kept anew, without the name, since they are told apart by it.
+    """
     house, identity = house_of(request), MeetingId(meeting)
     await house.store.remove_enrolment(identity, ParticipantId(participant))
     return await _told(house, identity)
