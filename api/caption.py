@@ -2,18 +2,19 @@
 
 import argparse
 import asyncio
-import json
 import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from api.audiences import EventLog, Terminal
 from api.detecting import speech_detectors
 from api.output import check_writable, fetch_progress, opened, written
 from api.replay import Audience, Replay, Voice, named, voices_of
+from api.sample import read_script, write_mixed
 from api.settings import PolicyName, Settings
 from api.wiring import kyutai_servers, recognition
 from models.batching import Batcher
@@ -23,7 +24,7 @@ from pipeline.errors import InvalidInput
 from pipeline.export.json import json as transcript_json
 from pipeline.export.text import text as transcript_text
 
-SAMPLE = Path(__file__).parent / "sample_meeting"
+_ROOM = "Salle Descartes"
 _GLOSSARY_TERMS = 200
 _FASTEST_SHARED = 4.0
 """Times real time: faster, windows would come too late to be heard."""
@@ -37,10 +38,10 @@ def caption(arguments: argparse.Namespace, settings: Settings) -> int:
     glossary = read_glossary(arguments.glossary) if arguments.glossary else ()
     if arguments.transcript:
         check_writable(arguments.transcript)
-    if arguments.shared_room and not 0 < arguments.speed <= _FASTEST_SHARED:
-        raise InvalidInput(f"voices are told apart at a speed of at most {_FASTEST_SHARED:g}, not {arguments.speed:g}")
+    _check_speed(arguments)
     with ExitStack() as stack:
-        audience: Audience = Terminal(_names(voices))
+        terminal = Terminal(_names(voices), voiced=arguments.shared_room)
+        audience: Audience = terminal
         if arguments.events:
             audience = EventLog(stack.enter_context(opened(arguments.events)), arguments.events)
         engine = recognition(settings, fetch_progress)
@@ -48,10 +49,10 @@ def caption(arguments: argparse.Namespace, settings: Settings) -> int:
         batcher = engine.batcher()
         replay = Replay(voices, captioner, batcher, speech_detectors(), audience, speed=arguments.speed)
         if arguments.shared_room:
-            replay.voice_model = model = VoiceModel(VoiceNetworks(voice_folder(settings.cache)))
-            stack.callback(model.close)
+            replay.voice_model = _voice_model(settings, stack)
         try:
             code = asyncio.run(_played(replay, batcher, settings))
+            terminal.finish()
         finally:
             if arguments.transcript:
                 _write_transcript(replay, arguments.transcript)
@@ -68,18 +69,38 @@ def _write_transcript(replay: Replay, path: Path) -> None:
 
 def demo(arguments: argparse.Namespace, settings: Settings) -> int:
     """The sample meeting in the terminal, then its transcript."""
-    script = json.loads((SAMPLE / "meeting.json").read_text(encoding="utf-8"))
-    voices = [
-        named(SAMPLE / turn["file"], turn["participant"], (turn["language"],), turn["start"])
-        for turn in script["tracks"]
-    ]
-    engine = recognition(settings, fetch_progress)
-    print(f"{script['title']}\n", flush=True)
-    captioner, batcher = engine.captioner(settings.languages), engine.batcher()
-    replay = Replay(voices, captioner, batcher, speech_detectors(), Terminal(_names(voices)), speed=arguments.speed)
-    code = asyncio.run(_played(replay, batcher, settings))
-    print("\n" + transcript_text(replay.transcript(title=script["title"])), end="")
+    script = read_script()
+    _check_speed(arguments)
+    with ExitStack() as stack:
+        if arguments.shared_room:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="greffier-")))
+            languages = tuple(dict.fromkeys(voice.language for voice in script.voices))
+            voices = [named(write_mixed(script, folder), _ROOM, languages, 0.0)]
+        else:
+            voices = [named(voice.path, voice.name, (voice.language,), voice.start) for voice in script.voices]
+        model = _voice_model(settings, stack) if arguments.shared_room else None
+        engine = recognition(settings, fetch_progress)
+        print(f"{script.title}\n", flush=True)
+        terminal = Terminal(_names(voices), voiced=arguments.shared_room)
+        captioner, batcher = engine.captioner(settings.languages), engine.batcher()
+        replay = Replay(voices, captioner, batcher, speech_detectors(), terminal, speed=arguments.speed)
+        replay.voice_model = model
+        code = asyncio.run(_played(replay, batcher, settings))
+        terminal.finish()
+    print("\n" + transcript_text(replay.transcript(title=script.title)), end="")
     return code
+
+
+def _check_speed(arguments: argparse.Namespace) -> None:
+    if arguments.shared_room and not 0 < arguments.speed <= _FASTEST_SHARED:
+        raise InvalidInput(f"voices are told apart at a speed of at most {_FASTEST_SHARED:g}, not {arguments.speed:g}")
+
+
+def _voice_model(settings: Settings, stack: ExitStack) -> VoiceModel:
+    """Closed with ``stack``. Raises ``ModelUnavailable``."""
+    model = VoiceModel(VoiceNetworks(voice_folder(settings.cache)))
+    stack.callback(model.close)
+    return model
 
 
 def read_glossary(path: Path) -> tuple[str, ...]:

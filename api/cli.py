@@ -132,6 +132,9 @@ def _add_language(command: argparse.ArgumentParser) -> None:
 def _add_demo(commands: Commands) -> None:
     command = _new(commands, "demo", "caption the sample meeting in this terminal")
     command.add_argument("--speed", type=_speed, default=1.0, help="times real time (default 1)")
+    command.add_argument(
+        "--shared-room", action="store_true", help="all four at one microphone: their voices are told apart"
+    )
     command.set_defaults(run=_demo)
 
 

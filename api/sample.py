@@ -3,11 +3,14 @@
 import asyncio
 import json
 import logging
+import wave
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from media_gateway.files import FileTap, Recording
-from pipeline.domain import MeetingId, Participant, ParticipantId, Track
+import numpy as np
+
+from media_gateway.files import FileTap, Recording, read_recording
+from pipeline.domain import SAMPLE_RATE, MeetingId, Participant, ParticipantId, Samples, Track
 from pipeline.errors import GreffierError, NotFound
 from pipeline.running import LiveMeeting
 
@@ -29,6 +32,7 @@ class SampleVoice:
 
 @dataclass(frozen=True, slots=True)
 class Script:
+    title: str
     voices: tuple[SampleVoice, ...]
     seconds: float
 
@@ -42,11 +46,33 @@ def sample_folder() -> Path:
 
 def read_script() -> Script:
     folder = sample_folder()
-    turns = json.loads((folder / "meeting.json").read_text(encoding="utf-8"))["tracks"]
+    script = json.loads((folder / "meeting.json").read_text(encoding="utf-8"))
     voices = tuple(
-        SampleVoice(turn["participant"], folder / turn["file"], turn["start"], turn["language"]) for turn in turns
+        SampleVoice(turn["participant"], folder / turn["file"], turn["start"], turn["language"])
+        for turn in script["tracks"]
     )
-    return Script(voices, max(voice.start + (Recording.open(voice.path).duration or 0.0) for voice in voices))
+    seconds = max(voice.start + (Recording.open(voice.path).duration or 0.0) for voice in voices)
+    return Script(script["title"], voices, seconds)
+
+
+def mixed(script: Script) -> Samples:
+    """Everybody of it as one microphone in their room hears them: (n,) at 16 kHz."""
+    said = [(round(voice.start * SAMPLE_RATE), read_recording(voice.path)) for voice in script.voices]
+    room = np.zeros(max(start + len(sound) for start, sound in said), np.int32)
+    for start, sound in said:
+        room[start : start + len(sound)] += sound
+    return np.clip(room, -32768, 32767).astype(np.int16)
+
+
+def write_mixed(script: Script, folder: Path) -> Path:
+    """``mixed`` as a WAV file in ``folder``."""
+    path = folder / "room.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE)
+        file.writeframes(mixed(script).astype("<i2").tobytes())
+    return path
 
 
 @dataclass(slots=True)

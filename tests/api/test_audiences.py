@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from api.audiences import EventLog, Terminal
-from pipeline.domain import Caption, TrackId, UtteranceId, Word
+from pipeline.domain import Caption, Participant, ParticipantId, Track, TrackId, UtteranceId, VoiceRun, Word
 from pipeline.errors import StorageFull
 
 ANNE, BOB = TrackId("anne.wav"), TrackId("bob.ogg")
@@ -163,3 +163,38 @@ def test_a_stream_that_is_no_terminal_gets_finished_captions_only() -> None:
     terminal.show(caption("il neige", final=True), 2.0)
     terminal.show(caption("bonjour", final=True, track=TrackId("stranger"), utterance="x"), 3.0)
     assert stream.getvalue() == "Anne: il neige\nstranger: bonjour\n"
+
+
+# --- voices at one microphone ------------------------------------------------------------------------------
+
+
+def tell(terminal: Terminal, utterance: str, *runs: tuple[int, int, int]) -> None:
+    """Runs of first word, count, voice."""
+    track = Track(ANNE, Participant(ParticipantId("anne"), "Anne"))
+    terminal.tell(track, [VoiceRun(UtteranceId(utterance), *run) for run in runs], 0.0)
+
+
+def test_each_voice_has_its_line_as_soon_as_it_is_known(screen: Screen) -> None:
+    terminal = Terminal(NAMES, screen, voiced=True)
+    terminal.show(caption("oui non", "peut"), 1.0)
+    assert shown(screen) == ["Anne: oui non peut"]
+    tell(terminal, "u", (0, 1, 1))
+    assert shown(screen) == ["Anne (voix 1): oui", "Anne: non peut"]
+    terminal.show(caption("oui non peut-être", final=True, revision=2), 2.0)
+    assert shown(screen) == ["Anne (voix 1): oui", "Anne: non peut-être"]
+    tell(terminal, "u", (0, 1, 1), (1, 2, 2))
+    assert shown(screen) == ["Anne (voix 1): oui", "Anne (voix 2): non peut-être"]
+    assert (terminal._open, terminal._runs, terminal._drawn) == ({}, {}, 0)
+
+
+def test_a_finished_line_waits_for_its_voices_until_the_next_one_is_finished_or_all_is_over() -> None:
+    stream = io.StringIO()
+    terminal = Terminal(NAMES, stream, voiced=True)
+    terminal.show(caption("oui", final=True), 1.0)
+    assert stream.getvalue() == ""
+    terminal.show(caption("", final=True, track=BOB, utterance="b"), 1.5)
+    terminal.show(caption("non", final=True, utterance="v"), 2.0)
+    assert stream.getvalue() == "Anne: oui\n"
+    tell(terminal, "u", (0, 1, 1))
+    terminal.finish()
+    assert stream.getvalue() == "Anne: oui\nAnne: non\n"
