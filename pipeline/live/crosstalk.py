@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
+from math import inf
 
 from pipeline.domain import TrackId, Word
 from pipeline.live.loudness import Loudness
@@ -22,6 +23,7 @@ from pipeline.record.copies import (
     LASTING_S,
     LATE_S,
     Lines,
+    Run,
     apart,
     is_copy,
     may_become_copy,
@@ -188,7 +190,9 @@ class CrossTalk:
         copied = {number for number, word in enumerate(words) if self._from_afar(track, word, own[0])}
         begun = [len(words)]
         learnt = []
-        for run in lines.runs(0, 1):
+        runs = lines.runs(0, 1)
+        copies = _copies(lines, runs, own[0])
+        for run in runs:
             mine, said = lines.of(0, run)
             quieter = apart(mine, said)
             numbers = [number for number, _ in numbered[run.first : run.end]]
@@ -197,7 +201,7 @@ class CrossTalk:
             if run.end == len(ours) and may_become_copy(mine, said, own[0]):
                 begun.append(numbers[0])
             fresh = sum(number >= 0 for number in numbers)
-            if is_copy(mine, said, own[0]):
+            if run in copies:
                 copied.update(numbers)
                 learnt.append((track, names[run.other], mine[-1].end, fresh, quieter))
             elif is_copy(said, mine, own[run.other]):
@@ -239,6 +243,25 @@ class CrossTalk:
             if there is not None and afar.explains(word.start, there - word.level):
                 return True
         return False
+
+
+def _copies(lines: Lines, runs: Sequence[Run], own: float | None) -> set[Run]:
+    """Those of ``runs`` of the first line that are copies; see ``is_copy`` for ``own``.
+
+    Where that is not known, those in common with one other line count together: what is heard from afar is misheard.
+    """
+    if own is not None:
+        return {run for run in runs if is_copy(*lines.of(0, run), own)}
+    alike: dict[int, list[Run]] = {}
+    for run in runs:
+        if is_copy(*lines.of(0, run), own=inf):
+            alike.setdefault(run.other, []).append(run)
+    copies: set[Run] = set()
+    for several in alike.values():
+        here = {word: there for run in several for word, there in zip(*lines.of(0, run), strict=True)}
+        if is_copy(tuple(here), tuple(here.values()), own):
+            copies.update(several)
+    return copies
 
 
 def _span(word: Word) -> tuple[float, float]:

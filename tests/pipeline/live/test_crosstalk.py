@@ -159,6 +159,15 @@ def test_a_microphone_that_hears_nobody_but_another_from_afar_shows_nothing_of_w
     assert settled(talk, BILAL, said("et les disques ours", 8.0)) == ("", "")
 
 
+def test_before_anybody_knows_how_loud_somebody_is_words_before_and_after_a_misheard_one_count_together() -> None:
+    talk = room(own=None, anne=LOUD, bilal=QUIET)
+    talk.settle(ANNE, said("bonjour à tous nous allons commencer"))
+    assert settled(talk, BILAL, said("bonjour à tous mou", 0.05)) == ("bonjour à tous mou", "")
+    assert settled(talk, BILAL, said("allons commencer la", 1.25))[0] == "allons commencer la", "two words are no copy"
+    talk.settle(ANNE, said("l'ordre du jour est court", 2.1))
+    assert settled(talk, BILAL, said("ordre du jour est long", 2.15)) == ("ordre long", "")
+
+
 def test_while_one_track_has_spoken_nothing_is_compared() -> None:
     talk = CrossTalk()
     talk.speaks(ANNE)

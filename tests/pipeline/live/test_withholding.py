@@ -53,10 +53,12 @@ def test_words_that_come_by_themselves_are_withheld_too_one_by_one() -> None:
     for track, level in ((ANNE, -20.0), (BILAL, -35.0)):
         core.track_opened(Track(track, Participant(ParticipantId(track), track)))
         core.streamed(track, True)
+        assert not core.compares_levels
         core.speech_started(track, 1.0)
         core.stream_begins(track)
         core.audio_level(track, 1.0, 3.0, level)
         core.audio_until(track, 5.0)
+    assert core.compares_levels
     for track, level in ((ANNE, -50.0), (BILAL, -25.0)):
         core.audio_level(track, 3.0, 5.0, level)
     shown = []
