@@ -20,6 +20,7 @@ from pyannote.audio.core.plda import PLDA
 from pyannote.audio.pipelines import SpeakerDiarization
 from pyannote.audio.pipelines.clustering import AgglomerativeClustering
 from pyannote.audio.telemetry import set_telemetry_metrics
+from pyannote.core import SlidingWindow, SlidingWindowFeature
 from torch import Tensor
 from torch.nn import functional
 
@@ -117,6 +118,25 @@ def new_clustering() -> AgglomerativeClustering:
     return clustering
 
 
+class BoundedDiarization(SpeakerDiarization):
+    """Adds up what windows say of each voice as it goes: side by side they take 2 GB for 20 voices in six hours."""
+
+    def reconstruct(self, segmentations: Any, hard_clusters: NDArray[Any], count: Any) -> Any:
+        """As pyannote's: ``segmentations`` of (windows, frames, local voices), the voice of each, negative for nobody,
+        and how many speak in each frame of the recording."""
+        windows, frame = segmentations.sliding_window, count.sliding_window
+        length = windows.duration + (len(hard_clusters) - 1) * windows.step
+        frames = SlidingWindow(start=windows.start, duration=frame.duration, step=frame.step)
+        total = frames.closest_frame(windows.start + length + frame.duration / 2) + 1
+        activity = np.zeros((total, hard_clusters.max() + 1), np.float32)
+        for voices, (window, local) in zip(hard_clusters, segmentations, strict=True):
+            first = frames.closest_frame(window.start + frame.duration / 2)
+            for voice in np.unique(voices[voices >= 0]):
+                activity[first : first + len(local), voice] += local[:, voices == voice].max(axis=1)
+        whole = SlidingWindow(start=windows.start, duration=length, step=length)
+        return self.to_diarization(SlidingWindowFeature(activity[None], whole), count)
+
+
 @dataclass(frozen=True, slots=True)
 class PyannoteDiarizer:
     """A ``Diarizer``; one at a time uses it."""
@@ -133,7 +153,7 @@ class PyannoteDiarizer:
         """
         with _quiet():
             finding, network = read_models(segmentation, embedding)
-            pipeline = SpeakerDiarization(
+            pipeline = BoundedDiarization(
                 segmentation=finding,
                 segmentation_batch_size=_BATCH,
                 embedding=VoiceEmbedding(network, frames, threads),
