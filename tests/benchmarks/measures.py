@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from itertools import chain
 
 from tests.benchmarks import yardstick
+from tests.benchmarks.attribution import attribution_figures
 from tests.benchmarks.corpus import speech_seconds
 from tests.benchmarks.events import caption_words, count_gaps, text_words
 from tests.benchmarks.integrity import (
@@ -155,5 +156,6 @@ def shown_on_silence(replay: Replay, names: Iterable[str]) -> Figures:
 def talker_figures(replays: Iterable[Replay]) -> Figures:
     """All that is said of a run in which everybody talks."""
     listed = list(replays)
-    parts = (latency_figures, word_error_figures, integrity_figures, cost_figures, language_figures)
+    measured = (latency_figures, word_error_figures, integrity_figures, cost_figures, language_figures)
+    parts = (*measured, attribution_figures)
     return {name: value for part in parts for name, value in part(listed).items()}

@@ -25,6 +25,7 @@ from tests.benchmarks import (
     scale,
     scripted,
     served,
+    six_hours,
 )
 from tests.benchmarks.corpus import cache_folder, counted_clips
 from tests.benchmarks.events import caption_words
@@ -255,6 +256,10 @@ def run_diarization() -> list[Row]:
     return [Row(*row) for row in diarization.measure()]
 
 
+def run_six_hours() -> list[Row]:
+    return [Row("six-hours", *six_hours.measure())]
+
+
 def run_shared_rooms() -> list[Row]:
     """Two microphones at which several people talk in turn, with their voices told apart and without."""
     tracks = meetings.shared_microphones(70.0)
@@ -339,4 +344,5 @@ SCENARIOS = (
     Scenario("crowd", 360, run_crowd),
     Scenario("policy", 180, run_policy, extra=True),
     Scenario("gpu", 500, run_gpu, extra=True),
+    Scenario("six-hours", 2700, run_six_hours, extra=True),
 )

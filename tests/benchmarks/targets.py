@@ -98,6 +98,11 @@ def _diarization() -> list[Target]:
             "voices live: a shared track in speech", "diarization-online", "cores_per_track", most=0.15, unit="core"
         ),
         Target("voices live: word committed later, 95th", "shared-rooms", "commit_p95_more", most=0.03, unit="s"),
+        *(
+            Target(f"{row}: words under another participant's name", row, "words_of_others", most=0)
+            for row in ("talkers-4", "talkers-8")
+        ),
+        Target("voices of six hours: memory", "six-hours", "peak_memory_mb", most=4 * 2**30 / 1e6, unit="MB"),
     ]
 
 
