@@ -166,12 +166,16 @@ class Keeping:
                     del self._presences[key]
 
     async def _do_again(self, act: Callable[[], Awaitable[None]]) -> None:
-        """It waits until it is done, also when this is cancelled."""
-        done = await self._tried(act)
-        if act in self._later:
-            self._later.remove(act)
+        """It waits until it is done, also when this is cancelled; asked for meanwhile, it is done once more."""
+        if act not in self._later:
+            return
+        self._later.remove(act)
+        done = False
+        try:
+            done = await self._tried(act)
+        finally:
             if not done:
-                self._later.append(act)
+                self.do_later(act)
 
     async def _keep_unkept(self, caption: Caption) -> bool:
         """Where it fails it goes to the end of those that wait, so that one that always fails holds up none."""
