@@ -167,7 +167,9 @@ async def test_it_links_the_recording_to_the_room_and_to_the_meeting_that_is_cap
     await desk.store.create_room_meeting("livekit", room, Meeting(meeting, "Room", time.time()))
     await desk.delete(room, dispatched)
     await desk.is_in(room, 0)
-    assert await desk.store.linked_recording(recording) == (room, meeting)
+    async with asyncio.timeout(30.0):
+        while await desk.store.linked_recording(recording) != (room, meeting):
+            await asyncio.sleep(0.05)
 
 
 async def test_it_ends_when_the_room_is_over(desk: Collecting, people: People, room: str, recording: str) -> None:
