@@ -168,7 +168,9 @@ async def test_it_links_the_recording_to_the_room_and_to_the_meeting_that_is_cap
     await desk.delete(room, dispatched)
     await desk.is_in(room, 0)
     async with asyncio.timeout(30.0):
-        while await desk.store.linked_recording(recording) != (room, meeting):
+        while True:
+            if await desk.store.linked_recording(recording) == (room, meeting):
+                break
             await asyncio.sleep(0.05)
 
 
