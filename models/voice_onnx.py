@@ -15,9 +15,10 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from models.voice_features import banks_of
-from pipeline.domain import SAMPLE_RATE, Samples, VoiceActivity
+from pipeline.domain import SAMPLE_RATE, Samples
 from pipeline.errors import ModelUnavailable, RecognitionFailed
 from pipeline.mixed import give_way
+from pipeline.speakers import VoiceActivity
 
 FRAMES = "frames.onnx"
 FILES = ("segmentation.onnx", FRAMES, "pooling.onnx")

@@ -2,7 +2,6 @@
 
 Time is float seconds of meeting time in fields named ``start``, ``end`` and ``at``. Audio is 16 kHz mono signed 16-bit
 PCM. The text of a word carries its own leading space, so that texts join with ``"".join``.
-They stand in one file of over 400 lines, so that every word is found in one place.
 """
 
 from dataclasses import dataclass, field
@@ -316,21 +315,6 @@ class VoiceSpan:
     voice: int
     start: float
     end: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class VoiceActivity:
-    """Who may speak in one window of a track that several people share.
-
-    ``activity`` of shape (frames, local voices) is in [0, 1]; its frame k covers ``step`` seconds from
-    ``start + k * step`` on. ``embeddings`` of shape (local voices, dimension) have unit length; a row of NaN stands
-    where too little of a voice was heard alone.
-    """
-
-    start: float
-    step: float
-    activity: NDArray[np.float32]
-    embeddings: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

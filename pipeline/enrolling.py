@@ -5,9 +5,10 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.domain import SAMPLE_RATE, Samples, VoiceActivity
+from pipeline.domain import SAMPLE_RATE, Samples
 from pipeline.errors import InvalidInput
 from pipeline.ports import VoiceModel
+from pipeline.speakers import VoiceActivity
 
 LONGEST_CLIP = 60.0
 """Seconds; more would make no voice better known."""

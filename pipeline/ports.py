@@ -22,13 +22,12 @@ from pipeline.domain import (
     SpeakerCount,
     TrackEvent,
     TrackId,
-    VoiceActivity,
     Window,
     WindowKind,
 )
 from pipeline.export.event import Event, Reading
 from pipeline.record.matching import ParticipantSpeech
-from pipeline.speakers import VoiceKeeping, VoiceStore
+from pipeline.speakers import VoiceActivity, VoiceKeeping, VoiceStore
 
 
 class RecognitionRequest(Protocol):

@@ -22,6 +22,21 @@ FIRST_MADE = 101
 """The number of the first voice that people make by moving a segment to it: whoever hears voices gives lower ones."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class VoiceActivity:
+    """Who may speak in one window of a track that several people share.
+
+    ``activity`` of shape (frames, local voices) is in [0, 1]; its frame k covers ``step`` seconds from
+    ``start + k * step`` on. ``embeddings`` of shape (local voices, dimension) have unit length; a row of NaN stands
+    where too little of a voice was heard alone.
+    """
+
+    start: float
+    step: float
+    activity: NDArray[np.float32]
+    embeddings: NDArray[np.float32]
+
+
 @dataclass(frozen=True, slots=True)
 class KnownVoice:
     """A voice of ``participant``; ``name`` is what people call it, None where nobody said, ``merged_into`` the voice it

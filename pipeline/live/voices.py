@@ -13,8 +13,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.domain import VoiceActivity, VoiceSpan
+from pipeline.domain import VoiceSpan
 from pipeline.live.voice_clusters import ClusterSettings, Embedding, LocalVoice, VoiceClusters, unit_of
+from pipeline.speakers import VoiceActivity
 
 LEAST_LATENCY, MOST_LATENCY = 0.5, 5.0
 _SPEAKING = 0.5

@@ -142,22 +142,22 @@ class SharedRooms:
                 self._tell(room)
 
     def _ask(self, room: SharedRoom) -> None:
-        if self._group is None or room.hearing:
+        model = self.model
+        if model is None or self._group is None or room.hearing:
             return
         if room.voices is not None and (window := room.voices.window_to_hear()) is not None:
             room.hearing = True
-            self._group.create_task(self._hear(room, room.voices, *window))
+            self._group.create_task(self._hear(model, room, room.voices, *window))
         elif room.check_due() and not self._is_heard(room.track.participant.id):
             room.hearing = True
-            self._group.create_task(self._check(room))
+            self._group.create_task(self._check(model, room))
         elif room.closed:
             room.sound.forget(float("inf"))
 
-    async def _hear(self, room: SharedRoom, voices: OnlineVoices, start: float, end: float) -> None:
-        assert self.model is not None  # noqa: S101 - rooms are opened where there is one
+    async def _hear(self, model: VoiceModel, room: SharedRoom, voices: OnlineVoices, start: float, end: float) -> None:
         with self._heard(room), self._guarded(room):
             try:
-                activity = await self.model.hear(room.sound.read(start, end), start)
+                activity = await model.hear(room.sound.read(start, end), start)
             except RecognitionFailed as failure:
                 _log.warning("voices.unheard", extra={"error": type(failure).__name__})
                 voices.failed()
@@ -166,11 +166,10 @@ class SharedRooms:
                 voices.heard(activity)
             self._tell(room)
 
-    async def _check(self, room: SharedRoom) -> None:
-        assert self.model is not None  # noqa: S101 - as above
+    async def _check(self, model: VoiceModel, room: SharedRoom) -> None:
         with self._heard(room), self._guarded(room):
             try:
-                several = await self.model.several(room.sound.newest(CHECKED))
+                several = await model.several(room.sound.newest(CHECKED))
             except RecognitionFailed as failure:
                 _log.warning("voices.unheard", extra={"error": type(failure).__name__})
                 several = False

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from pipeline.domain import SAMPLE_RATE, Samples, VoiceActivity
+from pipeline.domain import SAMPLE_RATE, Samples
 from pipeline.export.event import Event
+from pipeline.speakers import VoiceActivity
 from tests.pipeline.distributed.ministry import ANNE, COUNCIL, Ministry, Reader, eventually, ministry, reading, until
 from tests.redis_server import RedisServer
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.domain import VoiceActivity, VoiceSpan
+from pipeline.domain import VoiceSpan
 from pipeline.live.voice_clusters import ClusterSettings
 from pipeline.live.voices import OnlineVoices, VoiceSettings
+from pipeline.speakers import VoiceActivity
 
 STEP = 0.02
 DIMENSION = 12

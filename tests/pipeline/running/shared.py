@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.domain import SAMPLE_RATE, Participant, ParticipantId, Samples, VoiceActivity, VoiceSpan
+from pipeline.domain import SAMPLE_RATE, Participant, ParticipantId, Samples, VoiceSpan
 from pipeline.errors import RecognitionFailed
 from pipeline.running import Equipment
+from pipeline.speakers import VoiceActivity
 from tests.pipeline.running.stage import Stage
 
 ROOM = Participant(ParticipantId("descartes"), "Salle Descartes", shared_room=True)
