@@ -21,13 +21,15 @@ from api.house import house_of
 from api.minutes import minutes_of
 from api.page_words import LANGUAGE_COOKIE, Words, catalogues, language_of
 from api.parsing import IceServer
-from api.settings import Settle
+from api.settings import DiarizeRecordings, Settle
 from api.speakers import voices_in
+from api.speech_metadata import LONGEST
 from api.transcript_page import choices_of, clock, entries_of, initials, iso, rows_of, voices_of
 from pipeline.domain import Meeting, MeetingId, Settled, Transcript
 from pipeline.export.minutes import LABELS, named, percent
 from pipeline.export.names import speaker_names
 from pipeline.export.timeline import timeline
+from pipeline.record.left_out import left_out
 from pipeline.record.settled import LATEST
 from pipeline.record.turns import turns
 
@@ -90,6 +92,7 @@ async def transcript(request: Request, meeting: str, grant: Visitor, q: Search =
     words = _words(request)
     people = await store.participants(kept.id)
     speakers = voices_in(kept, record, people, await store.voices(kept.id))
+    asides = left_out(record)
     return _page(
         request,
         grant,
@@ -97,7 +100,8 @@ async def transcript(request: Request, meeting: str, grant: Visitor, q: Search =
         meeting=kept,
         title=kept.title,
         people=list(names.values()),
-        entries=entries_of(record, turns(record), names, words, voices_of(speakers)),
+        entries=entries_of(record, turns(record), names, words, voices_of(speakers), asides),
+        left_out=len(asides),
         rows=rows_of(kept, record, people, speakers, names),
         choices=choices_of(people, speakers, names),
         formats=[(each, words.say(f"format.{each}")) for each in _FORMATS],
@@ -128,7 +132,15 @@ def _settled(request: Request, kept: Meeting) -> str | None:
 async def recordings(request: Request, grant: Visitor) -> Response:
     """Upload recordings, see how far their transcription is."""
     _must(request, grant, Need.RECORDINGS)
-    return _page(request, grant, "recordings.html", limit=_size(house_of(request).settings.upload_limit))
+    settings = house_of(request).settings
+    return _page(
+        request,
+        grant,
+        "recordings.html",
+        limit=_size(settings.upload_limit),
+        # Where voices are not told apart there are none to be named.
+        metadata_longest=0 if settings.diarize_recordings is DiarizeRecordings.NEVER else LONGEST,
+    )
 
 
 @router.get("/sign-in")

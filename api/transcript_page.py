@@ -1,5 +1,6 @@
 """A transcript as its page shows it: turns, and between them what was not heard."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,20 +8,39 @@ from types import MappingProxyType
 
 from api.page_words import Words
 from api.speakers import Excerpt, Speaker, excerpts_of
-from pipeline.domain import Gap, Meeting, Participant, ParticipantId, Pause, Transcript, Turn
+from pipeline.domain import Gap, Meeting, Participant, ParticipantId, Pause, Segment, SegmentId, Transcript, Turn
 from pipeline.export.characters import one_line
+from pipeline.record.left_out import LeftOut
 from pipeline.record.texts import text_of
 
 
 @dataclass(frozen=True, slots=True)
+class Aside:
+    """What was left out of a segment, heard at the microphone of ``speaker`` and said by ``other``, if that is known.
+
+    A correction of the segment to ``whole`` brings it back.
+    """
+
+    id: str
+    language: str
+    start: float
+    text: str
+    whole: str
+    count: int | None
+    speaker: str
+    other: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
-    """One segment of a turn, which can be corrected; ``count`` caption words."""
+    """One segment of a turn, which can be corrected; ``count`` caption words. ``asides`` were heard while it was."""
 
     id: str
     language: str
     start: float
     text: str
     count: int | None = None
+    asides: tuple[Aside, ...] = ()
 
 
 Voice = tuple[str, int]
@@ -113,10 +133,13 @@ def entries_of(
     names: Mapping[ParticipantId, str],
     words: Words,
     voices: Mapping[ParticipantId, Voice] = NO_VOICES,
+    left_out: Iterable[LeftOut] = (),
 ) -> list[Entry]:
     """Turns, gaps and pauses by their start."""
+    turns = tuple(turns)
     place = {participant: number for number, participant in enumerate(names)}
-    entries = [_turn(turn, names, place, voices) for turn in turns]
+    asides = _asides(left_out, [segment for turn in turns for segment in turn.segments], names)
+    entries = [_turn(turn, names, place, voices, asides) for turn in turns]
     entries += [_gap(gap, names, words) for gap in transcript.gaps]
     entries += [_pause(pause, words) for pause in transcript.pauses]
     return sorted(entries, key=lambda entry: entry.start)
@@ -127,14 +150,48 @@ def _turn(
     names: Mapping[ParticipantId, str],
     place: Mapping[ParticipantId, int],
     voices: Mapping[ParticipantId, Voice],
+    asides: Mapping[SegmentId, Sequence[Aside]],
 ) -> Entry:
     pieces = (
-        Piece(segment.id, segment.language, segment.start, one_line(text_of(segment)[0]), segment.count)
+        Piece(
+            segment.id,
+            segment.language,
+            segment.start,
+            one_line(text_of(segment)[0]),
+            segment.count,
+            tuple(asides.get(segment.id, ())),
+        )
         for segment in turn.segments
     )
     who = turn.participant.id
     shown = tuple(piece for piece in pieces if piece.text)
     return Entry(turn.start, names[who], place[who], shown, voice=voices.get(who, (who, 0)))
+
+
+def _asides(
+    left_out: Iterable[LeftOut], shown: Sequence[Segment], names: Mapping[ParticipantId, str]
+) -> dict[SegmentId, list[Aside]]:
+    """By the segment after which each is shown: of the ``shown`` ones, in order, the last that had begun by then."""
+    found: dict[SegmentId, list[Aside]] = {}
+    for each in left_out:
+        began = bisect_right(shown, each.segment.start, key=lambda segment: segment.start)
+        for segment in shown[max(0, began - 1) : max(1, began)]:
+            found.setdefault(segment.id, []).append(_aside(each, names))
+    return found
+
+
+def _aside(left_out: LeftOut, names: Mapping[ParticipantId, str]) -> Aside:
+    segment, by = left_out.segment, left_out.by
+    return Aside(
+        segment.id,
+        segment.language,
+        segment.start,
+        one_line(left_out.text),
+        one_line(left_out.whole),
+        segment.count,
+        names[segment.participant.id],
+        None if by is None else names[by.id],
+    )
 
 
 def _gap(gap: Gap, names: Mapping[ParticipantId, str], words: Words) -> Entry:

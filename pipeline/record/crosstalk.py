@@ -186,7 +186,9 @@ def _saying(segment: Segment, words: tuple[Word, ...], caption: tuple[Word, ...]
     """``segment`` with ``words`` as the text that stands; ``caption`` is kept beside a record text."""
     placed = replace(segment, start=words[0].start, end=words[-1].end)
     if text_of(segment)[1] is Origin.RECORD:
-        return replace(placed, caption=caption, record=words)
+        recorded = replace(placed, caption=caption, record=words)
+        # What is left of a record text may be less sure than what was captioned, which says the copy as well.
+        return recorded if words_of(recorded) == words else replace(recorded, caption=())
     return replace(placed, caption=words, record=())
 
 

@@ -3,13 +3,16 @@
 import html
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from api.keys import new_key
 from api.parsing import IceServer
+from api.settings import DiarizeRecordings
 from pipeline.access import Scope
+from pipeline.domain import Caption, TrackId, UtteranceId
 from tests.api.serving import Serving, serving
 from tests.api.speech import caption, say
 
@@ -123,8 +126,35 @@ async def test_files_of_pages_are_whole(served: Serving) -> None:
             assert (await http.get(path)).status_code == 200, path
 
 
+async def test_the_metadata_of_a_recording_is_asked_for_where_voices_are_told_apart(tmp_path: Path) -> None:
+    for diarize in DiarizeRecordings:
+        async with serving(tmp_path, diarize_recordings=diarize) as served, served.stranger(**PAGE) as http:
+            asked = 'name="metadata"' in (await http.get("/recordings")).text
+            assert asked is (diarize is DiarizeRecordings.AUTO)
+
+
+def loud(caption: Caption, level: float) -> Caption:
+    return replace(caption, levels=tuple((place / 4, level) for place in range(2 * len(caption.words))))
+
+
 class TestSomewhereElse:
     """A request that a proxy passed on is not from this machine: its pages ask for a key."""
+
+    async def test_who_may_only_read_sees_what_was_left_out_and_cannot_bring_it_back(self, served: Serving) -> None:
+        meeting = await served.meeting()
+        said = caption("we will begin the meeting now")
+        heard = replace(said, track=TrackId("bilal.1"), utterance=UtteranceId("bilal.1#1"))
+        await say(served, meeting, *(loud(each, level) for each, level in ((said, -20.0), (heard, -40.0))))
+        key, text = new_key("test", {Scope.READ}, 0.0)
+        await served.house.store.add_key(key)
+        path = f"/meetings/{meeting}/transcript"
+        async with served.stranger(**PAGE) as here, served.stranger(**PAGE, **{"X-Forwarded-For": "192.0.2.7"}) as http:
+            await http.post("/api/v1/session", json={"key": text})
+            pages = [(await each.get(path)).text for each in (here, http)]
+        for page in pages:
+            assert "1 piece that another microphone heard better is left out" in page
+            assert "probably said by Anne" in page
+        assert ["Keep it" in page for page in pages] == [True, False]
 
     async def test_a_page_sends_to_the_sign_in_and_back(self, served: Serving) -> None:
         async with served.stranger(**PAGE, **{"X-Forwarded-For": "192.0.2.7"}) as http:

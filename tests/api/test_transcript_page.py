@@ -4,7 +4,7 @@ import pytest
 
 from api.page_words import Words
 from api.speakers import voices_in
-from api.transcript_page import choices_of, clock, entries_of, initials, iso, rows_of, voices_of
+from api.transcript_page import Aside, choices_of, clock, entries_of, initials, iso, rows_of, voices_of
 from pipeline.domain import (
     Gap,
     Meeting,
@@ -20,6 +20,7 @@ from pipeline.domain import (
 )
 from pipeline.export.names import speaker_names
 from pipeline.record.attribution import at_microphone_of
+from pipeline.record.left_out import LeftOut
 from pipeline.record.turns import turns
 from pipeline.speakers import KnownVoice
 
@@ -53,6 +54,21 @@ def test_turns_gaps_and_pauses_stand_in_the_order_in_which_they_began() -> None:
         "Bob: sound until 0:12 was not recognised",
         "Captions paused until 1:05",
         "Captions paused",
+    ]
+
+
+def test_what_was_left_out_stands_after_the_last_piece_that_had_begun() -> None:
+    said = (segment(ANNE, 1.0, " Oui."), segment(ANNE, 2.5, " Non."), segment(BOB, 70.0, " Si."))
+    early, late = segment(BOB, 0.5, " oui\x00 "), segment(BOB, 2.5, " non")
+    out = [LeftOut(early, "oui\x00", "oui\n non", None), LeftOut(late, "non", "non", ANNE)]
+    transcript = Transcript(MeetingId("m"), said)
+    names = speaker_names(transcript)
+    entries = entries_of(transcript, turns(transcript), names, Words("en"), left_out=out)
+    asides = [piece.asides for entry in entries for piece in entry.pieces]
+    assert asides == [
+        (Aside("b0.5", "fr", 0.5, "oui", "oui non", None, "Bob", None),),
+        (Aside("b2.5", "fr", 2.5, "non", "non", None, "Bob", "Anne <b>"),),
+        (),
     ]
 
 

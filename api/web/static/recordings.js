@@ -1,5 +1,6 @@
 // Recordings: uploaded with their progress, then followed while they are transcribed.
 
+import { chosenMetadata } from "./metadata.js";
 import { ask, showRefusal, upload } from "./server.js";
 import { localiseTimes, say } from "./words.js";
 
@@ -21,12 +22,20 @@ form.addEventListener("submit", async (event) => {
     file.focus();
     return;
   }
-  const body = new FormData();
-  if (language.value) body.append("languages", language.value);
-  body.append("file", file.files[0]);
   const button = form.querySelector("button");
   if (button.ariaDisabled === "true") return;
   button.ariaDisabled = "true";
+  const metadata = await chosenMetadata(form);
+  if (metadata) await send(file, language, metadata);
+  button.ariaDisabled = "false";
+});
+
+/** The recording goes last: what is small is there before it. */
+async function send(file, language, metadata) {
+  const body = new FormData();
+  if (language.value) body.append("languages", language.value);
+  for (const [name, value] of Object.entries(metadata)) body.append(name, value);
+  body.append("file", file.files[0]);
   const row = newRow(file.files[0].name);
   try {
     const recording = await upload("/api/v1/recordings", body, (part) => progress(row, "script.uploading", part));
@@ -38,9 +47,8 @@ form.addEventListener("submit", async (event) => {
     row.item.remove();
     showRefusal(at("upload-error"), error);
   }
-  button.ariaDisabled = "false";
   none();
-});
+}
 
 function newRow(title) {
   const item = document.createElement("li");

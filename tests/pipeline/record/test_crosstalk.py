@@ -136,6 +136,14 @@ def test_beside_a_record_text_that_is_folded_in_part_the_captioned_words_are_kep
     assert len(folded.segments[1].caption) == 4
 
 
+def test_what_is_left_of_a_record_text_stands_though_its_words_are_less_sure_than_the_captioned_ones():
+    sure = words("Bonjour à tous.", 0.0, 1.5)
+    unsure = tuple(replace(word, confidence=0.1) for word in words("Ouais.", 1.5, 2.0))
+    heard = bilal("bonjour à tous oui", 0.0, 2.0, record=(*sure, *unsure))
+    folded = together(anne("bonjour à tous", 0.0, 1.5), heard)
+    assert shown(folded)["b"] == "Ouais."
+
+
 def test_of_three_tracks_that_say_the_same_the_loudest_stays():
     third = loud(segment("c", "bonjour à tous", 0.1, 2.1, OTHER_ANNE), -40.0)
     folded = together(anne("bonjour à tous"), bilal("bonjour à tous"), third)
