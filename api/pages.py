@@ -18,6 +18,7 @@ from starlette.templating import Jinja2Templates
 from api.access import Grant, Need, needs
 from api.denials import NotAllowed
 from api.house import house_of
+from api.known_voices import known_voices, largest_clip
 from api.minutes import minutes_of
 from api.page_words import LANGUAGE_COOKIE, Words, catalogues, language_of
 from api.parsing import IceServer
@@ -78,7 +79,8 @@ async def live(request: Request, meeting: str, grant: Visitor) -> Response:
     if kept.ended_at is not None:
         return RedirectResponse(f"/meetings/{kept.id}/transcript", HTTPStatus.SEE_OTHER)
     ice = [_ice_server(server) for server in house_of(request).settings.ice_servers]
-    return _page(request, grant, "live.html", meeting=kept, title=kept.title, ice=ice)
+    largest = largest_clip(house_of(request))
+    return _page(request, grant, "live.html", meeting=kept, title=kept.title, ice=ice, largest=largest)
 
 
 @router.get("/meetings/{meeting}/transcript")
@@ -91,7 +93,8 @@ async def transcript(request: Request, meeting: str, grant: Visitor, q: Search =
     names = speaker_names(record)
     words = _words(request)
     people = await store.participants(kept.id)
-    speakers = voices_in(kept, record, people, await store.voices(kept.id))
+    voices = await store.voices(kept.id)
+    speakers = voices_in(kept, record, people, voices)
     asides = left_out(record)
     return _page(
         request,
@@ -104,6 +107,7 @@ async def transcript(request: Request, meeting: str, grant: Visitor, q: Search =
         left_out=len(asides),
         rows=rows_of(kept, record, people, speakers, names),
         choices=choices_of(people, speakers, names),
+        known=await known_voices(house_of(request), kept, people, voices),
         formats=[(each, words.say(f"format.{each}")) for each in _FORMATS],
         query=q,
         settled=_settled(request, kept),

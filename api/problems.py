@@ -68,9 +68,14 @@ class ProblemResponse(JSONResponse):
 
 
 def problem(
-    status: int, detail: str, headers: Mapping[str, str] | None = None, errors: Sequence[dict[str, str]] = ()
+    status: int,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    errors: Sequence[dict[str, str]] = (),
+    reason: str | None = None,
 ) -> ProblemResponse:
-    """``errors`` names the fields that were wrong; an extension member (RFC 9457, section 3.2)."""
+    """``errors`` names the fields that were wrong, ``reason`` is a word for programs: extension members (RFC 9457,
+    section 3.2)."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -79,6 +84,8 @@ def problem(
     }
     if errors:
         body["errors"] = list(errors)
+    if reason is not None:
+        body["reason"] = reason
     return ProblemResponse(body, status_code=int(status), headers=headers)
 
 
@@ -112,7 +119,8 @@ async def _on_purpose(connection: HTTPConnection, error: GreffierError) -> Respo
         headers["Retry-After"] = "5"
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("request.failed", extra={"error": type(error).__name__})
-    return await _answer(connection, problem(status, str(error), headers))
+    reason = error.reason if isinstance(error, InvalidInput) else None
+    return await _answer(connection, problem(status, str(error), headers, reason=reason))
 
 
 async def _of_http(connection: HTTPConnection, error: HTTPException) -> Response | None:

@@ -45,6 +45,7 @@ _PROBLEM = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string", "description": "What was wrong, and what to do."},
+        "reason": {"type": "string", "description": "What was wrong, for programs, where there is a word for it."},
         "errors": {
             "type": "array",
             "description": "The fields that were wrong.",

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.domain import SAMPLE_RATE, Samples
-from pipeline.errors import InvalidInput
+from pipeline.errors import UnfitClip
 from pipeline.ports import VoiceModel
 from pipeline.speakers import VoiceActivity
 
@@ -24,7 +24,7 @@ _DIFFERENT = 0.6
 
 
 async def voice_of_clip(model: VoiceModel, samples: Samples) -> NDArray[np.float32]:
-    """A unit embedding of the one voice in ``samples`` (n,). Raises ``InvalidInput`` where there is none, or another
+    """A unit embedding of the one voice in ``samples`` (n,). Raises ``UnfitClip`` where there is none, or another
     beside it, and ``RecognitionFailed``."""
     window = round(_WINDOW * SAMPLE_RATE)
     heard: list[tuple[NDArray[np.float32], float]] = []
@@ -34,7 +34,8 @@ async def voice_of_clip(model: VoiceModel, samples: Samples) -> NDArray[np.float
             raise _several()
         heard += _alone(activity)
     if sum(alone for _, alone in heard) < _LEAST_ALONE:
-        raise InvalidInput(f"too little speech was heard in the clip: give {_LEAST_ALONE:g} s of it, better 10")
+        said = f"too little speech was heard in the clip: give {_LEAST_ALONE:g} s of it, better 10"
+        raise UnfitClip(said, "little_speech")
     sure = [embedding for embedding, alone in heard if alone >= _SURE_ALONE]
     if any(1.0 - float(one @ other) >= _DIFFERENT for one, other in combinations(sure, 2)):
         raise _several()
@@ -59,5 +60,5 @@ def _alone(activity: VoiceActivity) -> list[tuple[NDArray[np.float32], float]]:
     ]
 
 
-def _several() -> InvalidInput:
-    return InvalidInput("more than one voice is heard in the clip: give one in which one person speaks")
+def _several() -> UnfitClip:
+    return UnfitClip("more than one voice is heard in the clip: give one in which one person speaks", "two_voices")

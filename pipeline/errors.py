@@ -5,6 +5,7 @@
     GreffierError               what a caller may catch
     ├── InvalidInput            what was given cannot be used: say what, and what to give instead
     │   ├── UnreadableMedia     a file is no recording that can be decoded, or holds no audio
+    │   ├── UnfitClip           nobody's voice can be known by a clip: ``reason`` says why
     │   └── InvalidSetting      a setting or option has a value that cannot be used
     ├── NotFound                no meeting, participant or recording has this id
     ├── OutOfDate               what is to be changed is not any more what was shown: say to read it again
@@ -19,7 +20,8 @@
     └── StorageFailed           what is kept cannot be read or written: say which setting names it
         └── StorageFull         there is no room left to write
 
-``retryable`` says whether the same call may succeed later; nothing else decides that.
+``retryable`` says whether the same call may succeed later; nothing else decides that. ``reason`` of
+``InvalidInput`` is a word by which programs know what was wrong, where they may say it in words of their own.
 """
 
 from pipeline.domain import Window
@@ -30,11 +32,19 @@ class GreffierError(Exception):
 
 
 class InvalidInput(GreffierError):
-    pass
+    reason: str | None = None
 
 
 class UnreadableMedia(InvalidInput):
-    pass
+    reason = "unreadable"
+
+
+class UnfitClip(InvalidInput):
+    """``reason`` is ``two_voices`` or ``little_speech``."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class InvalidSetting(InvalidInput):

@@ -84,14 +84,15 @@ async def test_somebody_elses_voice_has_no_name_by_it(served: Serving, meeting: 
 
 async def test_what_is_no_clip_of_one_person_or_not_agreed_to_is_refused(served: Serving, meeting: MeetingId) -> None:
     clip = (SAMPLE / "eric.ogg").read_bytes()
-    for params, content, status, said in (
-        ({}, clip, 422, "ask this person first"),
-        ({"consent": "true"}, b"", 422, "empty"),
-        ({"consent": "true"}, b"not a recording", 422, "cannot be read"),
-        ({"consent": "true"}, b"x" * 20_000_001, 413, ""),
+    for params, content, status, said, reason in (
+        ({}, clip, 422, "ask this person first", None),
+        ({"consent": "true"}, b"", 422, "empty", "unreadable"),
+        ({"consent": "true"}, b"not a recording", 422, "cannot be read", "unreadable"),
+        ({"consent": "true"}, b"x" * 20_000_001, 413, "", None),
     ):
         answer = await served.http.put(address(meeting), params=params, content=content)
         assert (answer.status_code, said in answer.json()["detail"]) == (status, True), answer.text
+        assert answer.json().get("reason") == reason
     nobody = await served.http.put(address(meeting, "nobody"), params={"consent": "true"}, content=clip)
     assert nobody.status_code == 404
     async with served.stranger(Authorization=f"Bearer {served.token(meeting, 'anne')}") as http:

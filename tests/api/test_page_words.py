@@ -10,7 +10,7 @@ from api.page_words import Words, catalogues, chosen_language
 WEB = Path(__file__).parents[2] / "api" / "web"
 # Keys that are put together where they are used.
 MADE = re.compile(
-    r"look\.(size|colours|lines)\..*|format\..*|error\.\d+\..*|script\.(notice|mode|state|recording|microphone)\..*"
+    r"look\.(size|colours|lines)\..*|format\..*|error\.\d+\..*|script\.(notice|mode|state|recording|microphone|refused)\..*"
 )
 
 

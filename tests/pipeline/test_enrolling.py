@@ -11,7 +11,7 @@ from models.voice_export import export_voices
 from models.voice_onnx import VoiceModel, VoiceNetworks
 from pipeline.domain import SAMPLE_RATE, Samples
 from pipeline.enrolling import voice_of_clip
-from pipeline.errors import InvalidInput
+from pipeline.errors import UnfitClip
 from pipeline.record.enrolment import KNOWN_DISTANCE
 from tests.recordings import noise, silence
 
@@ -46,18 +46,20 @@ async def test_two_clips_of_a_person_are_near_and_those_of_others_are_far(model:
 @pytest.mark.parametrize("between", [0.0, 5.0])
 async def test_a_clip_with_two_people_is_refused(model: VoiceModel, between: float) -> None:
     both = np.concatenate([spoken("eric", 0.0, 5.0), silence(between), spoken("claire", 0.0, 5.0)])
-    with pytest.raises(InvalidInput, match="more than one voice"):
+    with pytest.raises(UnfitClip, match="more than one voice"):
         await voice_of_clip(model, both)
 
 
 async def test_a_clip_in_which_two_people_speak_at_once_is_refused(model: VoiceModel) -> None:
     one, other = spoken("eric", 0.0, 9.0).astype(np.int32), spoken("claire", 0.0, 9.0).astype(np.int32)
     both = ((one[: len(other)] + other[: len(one)]) // 2).astype(np.int16)
-    with pytest.raises(InvalidInput, match="more than one voice"):
+    with pytest.raises(UnfitClip, match="more than one voice") as refused:
         await voice_of_clip(model, both)
+    assert refused.value.reason == "two_voices"
 
 
 @pytest.mark.parametrize("clip", [silence(0), silence(8), noise(8, -30), spoken("eric", 0.0, 1.5)])
 async def test_a_clip_without_enough_speech_is_refused(model: VoiceModel, clip: Samples) -> None:
-    with pytest.raises(InvalidInput, match="too little speech"):
+    with pytest.raises(UnfitClip, match="too little speech") as refused:
         await voice_of_clip(model, clip)
+    assert refused.value.reason == "little_speech"

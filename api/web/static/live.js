@@ -6,6 +6,7 @@ import { Feed } from "./feed.js";
 import { announces } from "./look.js";
 import { TAB, recall, remember } from "./memory.js";
 import { Microphone } from "./microphone.js";
+import { offerVoice } from "./my-voice.js";
 import { Notices } from "./notices.js";
 import { People } from "./people.js";
 import { ask, showRefusal } from "./server.js";
@@ -39,6 +40,7 @@ let isFirst = true;
 let brought = false; // whether captions come with the microphone's own connection
 let joined = null; // {participant, token, expires_at, whip}
 let level = 0;
+let hushed = false; // whether the microphone is or was turned off for a clip of this voice
 
 // --- what comes from the meeting ----------------------------------------------------------------------------
 
@@ -189,7 +191,16 @@ async function join() {
   joined = await ask("POST", `${base}/participants`, id ? { ...wanted, id } : wanted);
   remember(MINE, { [meeting]: joined.participant }, TAB);
   people.me = joined.participant;
+  offerVoice(base, joined, hush).catch(() => {}); // it is offered again on joining anew
   return joined;
+}
+
+/** Turns the microphone off for a while, and on again where it was on. */
+function hush(isWanted) {
+  if (isWanted) hushed = microphone.wanted && !microphone.muted;
+  if (!hushed || !microphone.wanted) return;
+  microphone.mute(isWanted);
+  mode();
 }
 
 async function speak() {

@@ -180,15 +180,16 @@ export class Microphone {
   }
 }
 
-/** The sound of the microphone; `raw` as it is, else with the browser's echo and noise reduction. */
-async function listen(raw) {
+/** The sound of the microphone; `raw` as it is, else with the browser's echo and noise reduction. Throws an `Error` that
+ * says what to do, or what `instead`. */
+export async function listen(raw, instead = say("script.microphone.read")) {
   if (!navigator.mediaDevices) throw new Error(say("script.microphone.unsafe"));
   const wanted = { echoCancellation: !raw, noiseSuppression: !raw, autoGainControl: !raw, channelCount: 1 };
   try {
     return await navigator.mediaDevices.getUserMedia({ audio: wanted });
   } catch (error) {
     const none = ["NotFoundError", "OverconstrainedError", "NotReadableError"].includes(error.name);
-    throw new Error(say(none ? "script.microphone.none" : "script.microphone.refused"));
+    throw new Error(say(none ? "script.microphone.none" : "script.microphone.refused", { instead }));
   }
 }
 

@@ -15,14 +15,18 @@ export function showAnew(changed) {
   location.reload();
 }
 
-/** What was changed just before the page was read anew: the selector `place`, or the id of a `segment`, or what was
- * `typed` for one that was not as it was shown any more. */
+/** What was changed just before the page was read anew: the selector `place`, with what is `said` of it, or the id of a
+ * `segment`, or what was `typed` for one that was not as it was shown any more. */
 export const changed = recall(KEY, TAB);
 if (changed.place || changed.segment) {
   remember(KEY, {}, TAB);
-  if (changed.typed === undefined) at("said").textContent = say("script.corrected");
+  if (changed.typed === undefined) at("said").textContent = say(changed.said ?? "script.corrected");
 }
-if (changed.place) (document.querySelector(changed.place) ?? at("main")).focus();
+if (changed.place) {
+  const place = document.querySelector(changed.place) ?? at("main");
+  place.closest("details")?.setAttribute("open", "");
+  place.focus();
+}
 
 function option(value, text) {
   const each = document.createElement("option");

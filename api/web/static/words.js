@@ -4,6 +4,9 @@ const words = JSON.parse(document.getElementById("words").textContent);
 
 export const language = document.documentElement.lang;
 
+/** Whether the page has a sentence `key`. */
+export const knows = (key) => key in words;
+
 /** The sentence `key`, with each {name} in it replaced by `values`. */
 export function say(key, values = {}) {
   return (words[key] ?? key).replace(/\{(\w+)\}/g, (hole, name) => values[name] ?? hole);
