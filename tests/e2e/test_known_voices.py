@@ -163,7 +163,12 @@ def test_a_voice_is_known_by_what_is_said_at_the_microphone_of_the_browser(
     record.click()
     expect(dialog.get_by_role("status")).to_have_text("Stopped. Nothing is kept.")
     expect(dialog.get_by_role("timer")).to_be_hidden()
+    record.click()
+    dialog.get_by_role("checkbox").uncheck()  # who agreed thinks again
+    expect(dialog.get_by_role("status")).to_have_text("Stopped. Nothing is kept.")
+    expect(record).to_have_text("Record with the microphone")
 
+    dialog.get_by_role("checkbox").check()
     record.click()
     expect(dialog.get_by_role("status")).to_have_text(
         "Recording begins in 3 seconds. Then speak for 12 seconds; you are told when it is over."
@@ -172,6 +177,25 @@ def test_a_voice_is_known_by_what_is_said_at_the_microphone_of_the_browser(
     assert speakers(page) == [FIRST, "Claire", FIRST]
     (request,) = sent
     assert (request.header_value("content-type") or "").startswith("audio/webm")
+
+
+def test_a_clip_that_is_on_its_way_is_stopped_with_the_dialog(visitors: Visitors, meeting: str) -> None:
+    page = visitors.page(f"/meetings/{meeting}/transcript")
+    page.route("**/enrolment?consent=true", lambda route: None)  # it never arrives
+    enrol = page.get_by_role("button", name="Let this voice be known: Éric")
+    enrol.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("checkbox").check()
+    dialog.get_by_label("Sound file").set_input_files(SAMPLE / "eric.ogg")
+    with page.expect_event("requestfailed"):
+        dialog.get_by_role("button", name="Send this file").click()
+        expect(dialog.get_by_role("status")).to_contain_text("The sound is sent")
+        page.keyboard.press("Escape")
+    expect(enrol).to_be_focused()
+    page.unroute_all(behavior="ignoreErrors")
+    enrol.click()
+    expect(dialog.get_by_role("checkbox")).not_to_be_checked()  # it is asked anew
+    expect(dialog.get_by_role("status")).to_be_empty()
 
 
 def test_without_a_microphone_the_page_says_in_french_what_to_do(
