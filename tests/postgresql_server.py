@@ -1,13 +1,10 @@
 """A real PostgreSQL on this machine, in a cluster of its own, that may be stopped, paused and started at its port."""
 
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,8 +16,8 @@ import psycopg
 import pytest
 
 from pipeline.store.tables import metadata
+from tests.server_process import WAIT, ServerProcess, started
 
-WAIT = 60.0
 USER, PASSWORD = "greffier", "the p@ss/word: of tests"
 _IN_URLS = "the%20p%40ss%2Fword%3A%20of%20tests"
 _NUMBERS = count(1)
@@ -39,13 +36,10 @@ def _binaries() -> Path:
 
 
 @dataclass(slots=True)
-class PostgreSql:
+class PostgreSql(ServerProcess):
     """Keeps a cluster in ``folder``, which belongs to ``_owner``."""
 
-    folder: Path
     binaries: Path
-    port: int = 0
-    running: "subprocess.Popen[bytes] | None" = None
 
     def url(self, database: str, password: str = _IN_URLS, user: str = USER) -> str:
         return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{database}"
@@ -73,21 +67,13 @@ class PostgreSql:
             for table in reversed(metadata.sorted_tables):
                 connection.execute(f"DELETE FROM {table.name}".encode())
 
-    def start(self) -> None:
-        """Returns once it lets us in. In a test with an event loop: ``await asyncio.to_thread(server.start)``."""
-        if not (self.folder / "cluster").exists():
-            self._make()
-        until, chosen = time.monotonic() + WAIT, self.port
-        while not self._started(chosen or _free_port()):
-            assert time.monotonic() < until, f"PostgreSQL does not answer: {self.log()[-2000:]}"
-
     def stop(self) -> None:
         """As for an upgrade: those connected are cut off, and everything is in order."""
-        self._end(signal.SIGINT)
+        self.end(signal.SIGINT)
 
-    def crash(self) -> None:
+    def kill(self) -> None:
         """As when its machine fails, but that its disk keeps everything that was on its way there."""
-        self._end(signal.SIGQUIT)
+        self.end(signal.SIGQUIT)
 
     def pause(self) -> None:
         """It takes connections and says nothing until ``resume``, neither to those who are connected."""
@@ -99,20 +85,10 @@ class PostgreSql:
             with suppress(psutil.NoSuchProcess):
                 process.resume()
 
-    def log(self) -> str:
-        return (self.folder / "log").read_text(errors="replace")
-
     def _processes(self) -> list[psutil.Process]:
         assert self.running is not None
         server = psutil.Process(self.running.pid)
         return [server, *server.children(recursive=True)]
-
-    def _end(self, how: signal.Signals) -> None:
-        assert self.running is not None
-        self.resume()
-        self.running.send_signal(how)
-        self.running.wait(WAIT)
-        self.running = None
 
     def _make(self) -> None:
         (self.folder / "password").write_text(PASSWORD)
@@ -131,10 +107,11 @@ class PostgreSql:
         )
         assert made.returncode == 0, made.stderr.decode()
 
-    def _started(self, port: int) -> bool:
-        self.port = port
+    def command(self) -> list[str | Path]:
+        if not (self.folder / "cluster").exists():
+            self._make()
         options = {
-            "port": str(port),
+            "port": str(self.port),
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
             "fsync": "off",  # no test fails the disk
@@ -142,22 +119,12 @@ class PostgreSql:
             "max_connections": "60",
             "shared_buffers": "32MB",
         }
-        with (self.folder / "log").open("ab") as log:
-            self.running = subprocess.Popen(
-                [
-                    *(*_as_owner(), self.binaries / "postgres", "-D", self.folder / "cluster"),
-                    *(f"--{name}={value}" for name, value in options.items()),
-                ],
-                stdout=log,
-                stderr=log,
-                cwd=self.folder,
-            )
-        until = time.monotonic() + WAIT
-        while self.running.poll() is None and time.monotonic() < until:
-            with suppress(psycopg.OperationalError), self.connect():
-                return True
-            time.sleep(0.02)
-        self._end(signal.SIGQUIT)
+        given = (f"--{name}={value}" for name, value in options.items())
+        return [*_as_owner(), self.binaries / "postgres", "-D", self.folder / "cluster", *given]
+
+    def answers(self) -> bool:
+        with suppress(psycopg.OperationalError), self.connect():
+            return True
         return False
 
 
@@ -167,13 +134,8 @@ def running_postgresql() -> Iterator[PostgreSql]:
     binaries = _binaries()
     with tempfile.TemporaryDirectory(prefix="greffier-postgresql-") as folder:  # pytest's folders let only us in
         shutil.chown(folder, *_owner())
-        server = PostgreSql(Path(folder), binaries)
-        server.start()
-        try:
+        with started(PostgreSql(Path(folder), binaries)) as server:
             yield server
-        finally:
-            if server.running is not None:
-                server.crash()
 
 
 def _owner() -> tuple[str | int, str | int]:
@@ -184,12 +146,3 @@ def _owner() -> tuple[str | int, str | int]:
 def _as_owner() -> tuple[str, ...]:
     user, group = _owner()
     return ("setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups") if os.geteuid() == 0 else ()
-
-
-def _free_port() -> int:
-    """None that outgoing connections get while the server is away, which Linux takes from 32768 on."""
-    while True:
-        port = random.randint(20_000, 32_000)
-        with socket.socket() as trial, suppress(OSError):
-            trial.bind(("127.0.0.1", port))
-            return port

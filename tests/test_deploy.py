@@ -22,8 +22,8 @@ from api.cli import parser
 from api.settings import for_many_processes, read_settings
 from tests.deploying import DOCKER, OURS, tool
 from tests.postgresql_server import PostgreSql
-from tests.redis_server import free_port
 from tests.s3_server import BUCKET, KEY, REGION, S3, SECRET, running_s3
+from tests.server_process import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "deploy.md").read_text()

@@ -127,7 +127,7 @@ async def empty_redis(stage: Stage) -> None:
 
 
 async def restart_database(stage: Stage) -> None:
-    await asyncio.to_thread(stage.fleet.database.crash)
+    await asyncio.to_thread(stage.fleet.database.kill)
     await asyncio.to_thread(stage.fleet.database.start)
 
 

@@ -23,11 +23,12 @@ from tests.benchmarks.corpus import cache_folder
 from tests.benchmarks.failover import speech
 from tests.benchmarks.gpu import MOST_LAG
 from tests.benchmarks.latency import percentile
-from tests.faults.fleet import Fleet, Machine, free_port, program
+from tests.faults.fleet import Fleet, Machine, program
 from tests.faults.reader import Reader
 from tests.faults.scene import Scene, scene
 from tests.postgresql_server import running_postgresql
 from tests.redis_server import running_redis
+from tests.server_process import free_port
 
 COST = Cost(batch=0.2, window=0.1)
 """Of a model that hears 6.7 windows a second, in batches of 4: as slow as is needed to be full before two cores are."""

@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.faults.fleet import WAIT, Fleet, Machine, free_port
+from tests.faults.fleet import WAIT, Fleet, Machine
+from tests.server_process import free_port
 
 _CONFIG = """\
 {{

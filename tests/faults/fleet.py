@@ -1,11 +1,9 @@
 """The distributed mode on this machine: one Redis, one PostgreSQL, and any number of processes of each role."""
 
 import os
-import random
 import re
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +18,7 @@ from redis.exceptions import RedisError
 
 from tests.postgresql_server import PostgreSql
 from tests.redis_server import RedisServer
+from tests.server_process import free_port
 
 WAIT = 30.0
 PREFIX = "greffier:"
@@ -245,12 +244,3 @@ def program(*altered: str) -> Sequence[str]:
     if altered:
         return (sys.executable, "-m", "tests.faults.altered", *altered)
     return (str(Path(sys.executable).with_name("greffier")),)
-
-
-def free_port() -> int:
-    """None that outgoing connections get meanwhile, which Linux takes from 32768 on."""
-    while True:
-        port = random.randint(20_000, 32_000)
-        with socket.socket() as trial, suppress(OSError):
-            trial.bind(("127.0.0.1", port))
-            return port

@@ -44,7 +44,7 @@ async def test_postgresql_restarted_loses_no_word(
 ) -> None:
     async with scene(fleet, speech) as held:
         await held.reader.mid_sentence()
-        await asyncio.to_thread(postgresql.crash)
+        await asyncio.to_thread(postgresql.kill)
         await asyncio.to_thread(postgresql.start)
         await held.goes_on(time.monotonic(), wait=BACK)
         await held.end()

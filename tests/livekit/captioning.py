@@ -24,7 +24,8 @@ from pipeline.domain import TrackId, Word
 from pipeline.ports import Leases
 from tests.houses import scripted_house
 from tests.livekit.people import until
-from tests.livekit.server import WAIT, LiveKit
+from tests.livekit.server import LiveKit
+from tests.server_process import WAIT
 
 HOUSE = "house of tests"
 SWEEP = 1.0

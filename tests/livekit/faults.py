@@ -12,8 +12,9 @@ from livekit import api
 from media_gateway.recording import read_recording
 from pipeline.domain import SAMPLE_RATE, Samples
 from tests.livekit.people import Microphone, Packet, Person, Text, until
-from tests.livekit.server import WAIT, LiveKit
+from tests.livekit.server import LiveKit
 from tests.recordings import silence
+from tests.server_process import WAIT
 from tests.serving import Process
 
 AGENT = "multi-user-transcriber"

@@ -13,7 +13,8 @@ from livekit import rtc
 
 from media_gateway.livekit import native
 from pipeline.domain import SAMPLE_RATE, Samples
-from tests.livekit.server import WAIT, LiveKit
+from tests.livekit.server import LiveKit
+from tests.server_process import WAIT
 
 native.outlive()
 TRANSCRIPTION = "lk.transcription"

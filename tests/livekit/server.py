@@ -1,15 +1,13 @@
 """A real livekit-server on this machine, which may be killed and started again at the same ports."""
 
 import os
-import random
 import signal
 import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,9 +16,9 @@ import pytest
 from livekit import api
 
 from api.settings import read_settings
+from tests.server_process import WAIT, ServerProcess, free_port, started
 
 VERSION = "1.13.5"
-WAIT = 30.0
 KEY = "devkey"
 SECRET = "a secret of tests, of 32 characters and more"
 
@@ -51,53 +49,25 @@ def livekit_binary() -> Path:
 
 
 @dataclass(slots=True)
-class LiveKit:
+class LiveKit(ServerProcess):
     """``livekit-server`` with a folder for its configuration and log; ``url`` is where clients connect."""
 
-    folder: Path
     binary: Path = field(default_factory=livekit_binary)
     key: str = KEY
     secret: str = SECRET
-    port: int = 0
     url: str = ""
-    running: "subprocess.Popen[bytes] | None" = None
 
     @property
     def http(self) -> str:
         return self.url.replace("ws://", "http://")
 
-    def start(self) -> None:
-        """Returns once it answers. In a test with an event loop: ``await asyncio.to_thread(server.start)``."""
-        until = time.monotonic() + WAIT
-        while not self._started():
-            assert time.monotonic() < until, f"livekit-server does not answer: {self.log()[-2000:]}"
-            if not self.url:
-                self.port = 0  # somebody else took a port meanwhile
-
-    def _started(self) -> bool:
-        config = self.folder / "livekit.yaml"
-        if not self.port:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.port, tcp_port, udp_port = _free_ports()
-            ports = {"port": self.port, "tcp_port": tcp_port, "udp_port": udp_port}
-            config.write_text(_CONFIG.format(**ports, key=self.key, secret=self.secret))
-        with (self.folder / "log").open("ab") as log:
-            self.running = subprocess.Popen([self.binary, "--config", config], stdout=log, stderr=log)
-        until = time.monotonic() + WAIT
-        while self.running.poll() is None and time.monotonic() < until:
-            if self._answers():
-                self.url = f"ws://127.0.0.1:{self.port}"
-                return True
-            time.sleep(0.02)
-        self.kill()
-        return False
-
-    def kill(self) -> None:
-        """As when its machine fails."""
-        assert self.running is not None
-        self.running.kill()
-        self.running.wait(WAIT)
-        self.running = None
+    def command(self) -> list[str | Path]:
+        url, config = f"ws://127.0.0.1:{self.port}", self.folder / "livekit.yaml"
+        if url != self.url:
+            ports = {"tcp_port": free_port(), "udp_port": free_port(socket.SOCK_DGRAM)}
+            config.write_text(_CONFIG.format(port=self.port, **ports, key=self.key, secret=self.secret))
+            self.url = url
+        return [self.binary, "--config", config]
 
     def stop(self) -> None:
         """As a service is stopped whose operator does not wait until all rooms are empty: the first signal drains it,
@@ -110,18 +80,6 @@ class LiveKit:
             with suppress(subprocess.TimeoutExpired):
                 self.running.wait(0.1)
         self.running = None
-
-    def pause(self) -> None:
-        """It hears and answers nothing until ``resume``, while its connections stand."""
-        assert self.running is not None
-        self.running.send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        assert self.running is not None
-        self.running.send_signal(signal.SIGCONT)
-
-    def log(self) -> str:
-        return (self.folder / "log").read_text(errors="replace")
 
     def token(self, room: str, identity: str, name: str = "", **more: Any) -> str:
         """A token to join ``room``; ``kind`` and ``attributes`` are the participant's, the rest are further grants."""
@@ -139,7 +97,7 @@ class LiveKit:
         """Its server API, as ``async with server.api() as livekit``."""
         return api.LiveKitAPI(self.http, self.key, self.secret)
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}", timeout=WAIT) as answer:
                 return bool(answer.status == 200)
@@ -147,28 +105,6 @@ class LiveKit:
             return False
 
 
-@contextmanager
-def running_livekit(folder: Path) -> Iterator[LiveKit]:
+def running_livekit(folder: Path) -> AbstractContextManager[LiveKit]:
     """A server of its own, started, and gone in the end."""
-    server = LiveKit(folder)
-    server.start()
-    try:
-        yield server
-    finally:
-        if server.running is not None:
-            server.kill()
-
-
-def _free_ports() -> tuple[int, int, int]:
-    """Two for TCP and one for UDP, all free until a moment ago; none that outgoing connections get while the server is
-    away, which Linux takes from 32768 on."""
-    first, second = (_free_port(socket.SOCK_STREAM) for _ in range(2))
-    return first, second, _free_port(socket.SOCK_DGRAM)
-
-
-def _free_port(kind: socket.SocketKind) -> int:
-    while True:
-        port = random.randint(20_000, 32_000)
-        with socket.socket(socket.AF_INET, kind) as trial, suppress(OSError):
-            trial.bind(("127.0.0.1", port))
-            return port
+    return started(LiveKit(folder))

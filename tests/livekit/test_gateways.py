@@ -11,10 +11,11 @@ import pytest
 from tests.faults.fleet import Fleet, Machine
 from tests.livekit import captioning as c
 from tests.livekit.people import People, until
-from tests.livekit.server import WAIT, LiveKit
+from tests.livekit.server import LiveKit
 from tests.postgresql_server import PostgreSql
 from tests.recordings import heard
 from tests.redis_server import running_redis
+from tests.server_process import WAIT
 
 AGENT = "multi-user-transcriber"
 TAKEN_UP = 8.0

@@ -13,7 +13,8 @@ from api.doctor import Level, examine
 from api.settings import LiveKitSettings, Settings
 from tests.api.serving import Serving, serving
 from tests.livekit.people import People
-from tests.livekit.server import WAIT, LiveKit
+from tests.livekit.server import LiveKit
+from tests.server_process import WAIT
 
 AGENT = "multi-user-transcriber"
 

@@ -45,7 +45,7 @@ from pipeline.live.settings import LiveSettings
 from pipeline.running import Equipment
 from pipeline.store.spool import AudioSpool
 from pipeline.store.sql import SqlStore
-from tests.redis_server import WAIT
+from tests.server_process import WAIT
 
 COUNCIL = MeetingId("council")
 ANNE = Participant(ParticipantId("anne"), "Anne")

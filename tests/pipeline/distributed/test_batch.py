@@ -30,7 +30,8 @@ from pipeline.store.objects import FolderObjects
 from pipeline.store.sql import SqlStore
 from pipeline.store.uploads import upload_key
 from tests.recordings import recorded
-from tests.redis_server import WAIT, RedisServer
+from tests.redis_server import RedisServer
+from tests.server_process import WAIT
 
 DONE, RUNNING = RecordingState.DONE, RecordingState.RUNNING
 

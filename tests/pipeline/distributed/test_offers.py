@@ -11,7 +11,8 @@ import pytest
 from pipeline.distributed.offers import Offers, Verdict, broker_at, put_back_for
 from pipeline.domain import MeetingId
 from pipeline.errors import BusFailed, InvalidSetting
-from tests.redis_server import WAIT, RedisServer
+from tests.redis_server import RedisServer
+from tests.server_process import WAIT
 
 MEETING = MeetingId("board")
 Take = Callable[[MeetingId], Awaitable[Verdict]]

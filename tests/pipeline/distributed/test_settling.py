@@ -22,7 +22,8 @@ from pipeline.store.sql import SqlStore
 from tests.houses import settings_in
 from tests.pipeline.settling_desk import BETTER, HEARD, ROOM, SAID, TRACK, Engine, words
 from tests.recordings import frames_of, noise
-from tests.redis_server import WAIT, RedisServer
+from tests.redis_server import RedisServer
+from tests.server_process import WAIT
 
 MEETING = MeetingId("point")
 

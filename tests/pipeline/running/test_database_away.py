@@ -32,7 +32,7 @@ async def test_what_a_restart_of_the_database_refused_is_kept_when_it_is_back(
     anne, bilal = await stage.talker(meeting, ANNE), await stage.talker(meeting, BILAL)
     await stage.say(anne, "one")
     await until(lambda: finals(meeting) == [("Anne", "one")], WAIT)
-    await asyncio.to_thread(postgresql.crash)
+    await asyncio.to_thread(postgresql.kill)
     try:
         await stage.say(anne, "two three")
         await stage.say(bilal, "four", pause=3.0)

@@ -56,7 +56,7 @@ def paused(server: PostgreSql) -> Iterator[None]:
 # --- a server that goes away -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("end", ["stop", "crash"])
+@pytest.mark.parametrize("end", ["stop", "kill"])
 async def test_after_a_restart_of_the_server_the_next_call_finds_it(
     store: SqlStore, postgresql: PostgreSql, end: str
 ) -> None:

@@ -10,7 +10,8 @@ from pipeline.bus.redis.connection import RedisBus
 from pipeline.bus.redis.scripts import ACQUIRE
 from pipeline.errors import BusFailed, InvalidSetting
 from tests.pipeline.bus.redis.waiting import process, until
-from tests.redis_server import RedisServer, free_port
+from tests.redis_server import RedisServer
+from tests.server_process import free_port
 
 
 class Returns:

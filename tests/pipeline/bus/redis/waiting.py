@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from inspect import isawaitable
 
 from pipeline.bus.redis.connection import RedisBus
-from tests.redis_server import WAIT, RedisServer
+from tests.redis_server import RedisServer
+from tests.server_process import WAIT
 
 
 async def until(true: Callable[[], object]) -> None:
