@@ -37,6 +37,7 @@ _CLUSTERING = {"method": "average", "threshold": 0.4, "min_cluster_size": 12}
 _MOST_CLUSTERED = 5000
 """Embeddings: clustering takes memory with their square. The rest goes to the nearest centroid."""
 _SHORTEST = SAMPLE_RATE // 2
+_FULL_SCALE = 32768.0
 _BATCH = 12
 _UNKNOWN = SpeakerCount()
 
@@ -139,9 +140,10 @@ class BoundedDiarization(SpeakerDiarization):
 
 @dataclass(frozen=True, slots=True)
 class PyannoteDiarizer:
-    """A ``Diarizer``; one at a time uses it."""
+    """A ``Diarizer``; one at a time uses it. ``integers``: whether ``pipeline`` takes samples of 16 bits."""
 
     pipeline: Any
+    integers: bool
 
     @classmethod
     def of_parts(
@@ -164,7 +166,7 @@ class PyannoteDiarizer:
             )
             pipeline.clustering = new_clustering()
             pipeline.instantiate({"segmentation": {"min_duration_off": 0.0}, "clustering": _CLUSTERING})
-            return cls(pipeline.to(torch.device(device)))
+            return cls(pipeline.to(torch.device(device)), _takes_integers(pipeline))
 
     @classmethod
     def of_folder(cls, folder: Path, device: str = "cpu") -> "PyannoteDiarizer":
@@ -176,7 +178,7 @@ class PyannoteDiarizer:
                 raise ModelUnavailable(f"{folder} holds no diarization pipeline: {error}") from error
             if pipeline is None:
                 raise ModelUnavailable(f"{folder} holds no diarization pipeline")
-            return cls(pipeline.to(torch.device(device)))
+            return cls(pipeline.to(torch.device(device)), _takes_integers(pipeline))
 
     def diarize(
         self, samples: Samples, speakers: SpeakerCount = _UNKNOWN, progress: Callable[[float], None] | None = None
@@ -184,9 +186,10 @@ class PyannoteDiarizer:
         """``samples`` of shape (n,) at 16 kHz; ``progress`` is told the part that is done, up to 1."""
         if len(samples) < _SHORTEST:
             return Diarization()
-        waveform = torch.from_numpy(np.divide(samples, 32768.0, dtype=np.float32)).unsqueeze(0)
-        sound = {"waveform": waveform, "sample_rate": SAMPLE_RATE, "uri": "recording"}
         with _quiet():
+            heard = torch.from_numpy(samples)
+            waveform = (heard if self.integers else heard / _FULL_SCALE).unsqueeze(0)
+            sound = {"waveform": waveform, "sample_rate": SAMPLE_RATE, "uri": "recording"}
             found = self.pipeline(
                 sound,
                 num_speakers=speakers.exactly,
@@ -195,6 +198,22 @@ class PyannoteDiarizer:
                 hook=_Progress(progress or _nobody),
             )
         return _diarization(found)
+
+
+def _takes_integers(pipeline: Any) -> bool:
+    """Whether its models take samples of 16 bits from now on: six hours of them take 0.7 GB, half of what floats do."""
+    finding = getattr(getattr(pipeline, "_segmentation", None), "model", None)
+    voices = getattr(getattr(pipeline, "_embedding", None), "model_", None)
+    if not (isinstance(finding, Model) and isinstance(voices, Model)):
+        return False
+    for model in (finding, voices):
+        model.register_forward_pre_hook(_as_floats)
+    return True
+
+
+def _as_floats(_: object, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    waveforms, *more = given
+    return (waveforms / _FULL_SCALE if waveforms.dtype == torch.int16 else waveforms, *more)
 
 
 def _nobody(_: float) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -59,6 +60,12 @@ def test_torch_alone_says_what_onnx_runtime_says_and_how_many_voices_there_are_m
     alone = PyannoteDiarizer.of_parts(locate("pyannote-segmentation-3.0", cache), locate("campplus", cache))
     assert alone.diarize(sound, SpeakerCount(exactly=1)).voices == (1,)
     assert alone.diarize(sound).spans == diarizer.diarize(sound).spans
+
+
+def test_integers_are_heard_as_the_floats_that_they_are(diarizer: PyannoteDiarizer):
+    sound = two_voices()[16_000 * 8 : 16_000 * 14]
+    assert diarizer.integers
+    assert replace(diarizer, integers=False).diarize(sound).spans == diarizer.diarize(sound).spans != ()
 
 
 @pytest.mark.parametrize("sound", [silence(0.0), silence(0.2), silence(12.0), noise(3.0, -40.0)], ids=len)
