@@ -70,7 +70,7 @@ class TrackEdge:
         self._attention = Attention(block_seconds, settings.attention)
         self._endpointer = Endpointer(settings.endpoint)
         # The block being filled, and where it begins.
-        self._block: Samples = np.zeros(self._block_samples, np.int16)
+        self._block: Samples = np.empty(self._block_samples, np.int16)
         self._filled = 0
         self._position = 0
         # Unsent sound: bounded, since speech that is not believed is soon forgotten or sent.
@@ -152,13 +152,13 @@ class TrackEdge:
             self._foreheard.extend(self._detector.probabilities(sound[: blocks * self._block_samples]))
 
     def _complete(self, events: list[TrackEvent]) -> None:
-        block, self._block = self._block, np.zeros(self._block_samples, np.int16)
+        block, self._block = self._block, np.empty(self._block_samples, np.int16)
         frame = AudioFrame(self._track, self._position / SAMPLE_RATE, block[: self._filled])
         self._position += self._filled
         self._filled = 0
         self._unsent.append(frame)
         self._unjudged += 1
-        listening = self._listening(block)
+        listening = self._listening(frame.samples)
         if listening is Listening.ALL:
             self._judge(events)
         elif listening is Listening.GLANCE:

@@ -51,9 +51,14 @@ class _Line:
         return self.record.idle and not self.unrecorded
 
     @property
+    def quiet(self) -> bool:
+        """Whether nothing more comes of it until it is fed something."""
+        return not self.captioner.busy and self.recorded
+
+    @property
     def ended(self) -> bool:
         """Whether nothing more can come of it."""
-        return self.closed and not self.captioner.busy and self.recorded
+        return self.closed and self.quiet
 
     def record_until(self, at: float) -> None:
         """Audio up to ``at`` is here: finals of another session are recognised for the record."""
@@ -82,7 +87,7 @@ class MeetingCaptioner:
     makes_record: bool = True
     _glossary: tuple[str, ...] = ()
     _lines: dict[TrackId, _Line] = field(default_factory=dict)
-    _active: dict[TrackId, _Line] = field(default_factory=dict)  # those of which something may still come
+    _active: dict[TrackId, _Line] = field(default_factory=dict)  # those that were fed something since they were quiet
     _crosstalk: CrossTalk = field(default_factory=CrossTalk)
     _records: list[RecordText] = field(default_factory=list)
     _gaps: list[Gap] = field(default_factory=list)
@@ -94,13 +99,12 @@ class MeetingCaptioner:
         line = self._lines.get(track.id)
         if line is not None:
             line.closed = False
-            self._active[track.id] = line
             return
         tracker = LanguageTracker(track.languages or self.languages)
         policy = self.new_policy or self._align_att
         captioner = TrackCaptioner(track.id, self.settings, policy, tracker, crosstalk=self._crosstalk)
         record = RecordWindows(track.id, self.settings.record_join, self.settings.record_window)
-        self._lines[track.id] = self._active[track.id] = _Line(track.participant, track.languages, captioner, record)
+        self._lines[track.id] = _Line(track.participant, track.languages, captioner, record)
         self._share_glossary()
 
     def resume(
@@ -113,13 +117,13 @@ class MeetingCaptioner:
         words stay. What is then fed again from before changes nothing.
         """
         self.track_opened(track)
-        line = self._lines[track.id]
+        line = self._fed(track.id)
         line.captioner.resume(finals, shown)
         line.unrecorded.extend(final for final in unrecorded if final.words)
 
     def reset(self, track: TrackId) -> None:
         """The next window of the track is heard alone, its language looked for anew; committed words become a final."""
-        line = self._lines[track]
+        line = self._fed(track)
         line.captioner.reset()
         self._collect(line)
 
@@ -145,12 +149,12 @@ class MeetingCaptioner:
         return track in self._lines
 
     def speech_started(self, track: TrackId, at: float) -> None:
-        line = self._active[track] = self._lines[track]  # also where it was closed before
+        line = self._fed(track)
         self._crosstalk.speaks(track)
         line.captioner.speech_started(at)
 
     def audio_until(self, track: TrackId, at: float) -> None:
-        line = self._lines[track]
+        line = self._fed(track)
         line.captioner.audio_until(at)
         line.record_until(at)
 
@@ -167,7 +171,7 @@ class MeetingCaptioner:
         self._crosstalk.audio_level(track, start, end, level_db)
 
     def speech_ended(self, track: TrackId, at: float) -> None:
-        line = self._lines[track]
+        line = self._fed(track)
         line.captioner.speech_ended(at)
         self._collect(line)
 
@@ -194,7 +198,7 @@ class MeetingCaptioner:
 
         Speech that has ended gets its final once ``until`` reaches its end. Times are meeting time, as good as may be.
         """
-        line = self._lines[track]
+        line = self._fed(track)
         line.captioner.words(words, tail, until)
         self._collect(line)
 
@@ -214,7 +218,7 @@ class MeetingCaptioner:
                 line.record.quiet(at)
 
     def track_closed(self, track: TrackId, at: float) -> None:
-        line = self._lines[track]
+        line = self._fed(track)
         line.closed = True
         line.captioner.closed(min(at, line.captioner.audio_end))
         line.record_until(float("inf"))
@@ -226,7 +230,7 @@ class MeetingCaptioner:
             self.track_closed(track, float("inf"))
 
     def hypothesis(self, window: Window, heard: Hypothesis) -> None:
-        line = self._lines[window.track]
+        line = self._fed(window.track)
         if window.kind is WindowKind.RECORD:
             record = line.record.recognized(window, heard.words, heard.cut)
             if record is not None:
@@ -236,7 +240,7 @@ class MeetingCaptioner:
         self._collect(line)
 
     def recognition_failed(self, window: Window) -> None:
-        line = self._lines[window.track]
+        line = self._fed(window.track)
         if window.kind is WindowKind.RECORD:
             line.record.failed(window)
             return
@@ -267,9 +271,9 @@ class MeetingCaptioner:
 
     def captions_to_send(self) -> list[Caption]:
         captions = [caption for line in self._active.values() for caption in line.captioner.captions_to_send()]
-        for track in [track for track, line in self._active.items() if line.ended]:
-            del self._active[track]
-            self._crosstalk.forget(track)
+        for track in [track for track, line in self._active.items() if line.quiet]:
+            if self._active.pop(track).closed:
+                self._crosstalk.forget(track)
         return captions
 
     def records_to_keep(self) -> list[RecordText]:
@@ -343,6 +347,11 @@ class MeetingCaptioner:
         return all(not line.captioner.busy and line.recorded for line in self._active.values())
 
     # --- inside -----------------------------------------------------------------------------------------
+
+    def _fed(self, track: TrackId) -> _Line:
+        """The line of ``track``, of which something may come from now on."""
+        line = self._active[track] = self._lines[track]
+        return line
 
     def _align_att(self) -> CommitPolicy:
         settings = self.settings
