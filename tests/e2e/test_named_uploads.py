@@ -50,6 +50,9 @@ def test_a_recording_with_its_metadata_file_has_the_names_of_those_who_spoke(
     page.get_by_label("Recording", exact=True).set_input_files(recorded("en_jfk.flac"))
     page.get_by_label("Metadata file of the Visio meeting").set_input_files(metadata(tmp_path / "1-metadata.json"))
     expect(began).to_have_value("2026-11-26T10:00:02")
+    page.goto("/")
+    page.go_back()  # the browser chooses both files again
+    expect(began).to_have_value("2026-11-26T10:00:02")
     assert not violations(page)
     page.get_by_role("button", name="Upload and transcribe").press("Enter")
     row = page.locator("#recordings li").filter(has_text="en_jfk")
@@ -82,6 +85,10 @@ def test_a_file_that_is_no_metadata_is_refused_before_anything_is_sent(visitors:
     began = page.get_by_label("Début de l’enregistrement")
     expect(began).to_be_focused()
     expect(page.locator("#began-error")).to_have_text("Indiquez quand l’enregistrement a commencé.")
+    began.evaluate("field => (field.value = '202611-11-26T10:00')")  # as it is easily typed
+    upload.focus()
+    upload.click()
+    expect(began).to_be_focused()
     chosen.set_input_files(recorded("en_jfk.flac"))
     error.get_by_role("button", name="Continuer sans lui").click()
     expect(error).to_be_empty()

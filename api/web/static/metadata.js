@@ -60,7 +60,7 @@ function judge(chosen, wrong) {
   return good;
 }
 
-at("upload-metadata")?.addEventListener("change", async ({ currentTarget: chosen }) => {
+async function consider(chosen) {
   const [file] = chosen.files;
   const looking = file ? look(file, Number(chosen.dataset.longest)) : null;
   looked = looking;
@@ -69,6 +69,12 @@ at("upload-metadata")?.addEventListener("change", async ({ currentTarget: chosen
   const good = judge(chosen, found?.wrong ?? "");
   at("began").hidden = !file || !good;
   at("upload-began").value = found?.moment == null ? "" : local(found.moment);
+}
+
+at("upload-metadata")?.addEventListener("change", ({ currentTarget }) => consider(currentTarget));
+// Browsers choose the same file again, and tell nobody, where a page is read anew or gone back to.
+addEventListener("pageshow", () => {
+  if (!looked && at("upload-metadata")?.files.length) consider(at("upload-metadata"));
 });
 at("upload-metadata")?.form.addEventListener("reset", () => {
   looked = null;
@@ -80,6 +86,7 @@ export async function chosenMetadata({ elements: { metadata, began } }) {
   const found = await looked;
   if (!found) return {};
   if (!judge(metadata, found.wrong)) return null;
-  if (!tell(began, at("began-error"), began.value ? "" : say("script.metadata.began"))) return null;
-  return { started_at: new Date(began.value).toISOString(), metadata: metadata.files[0] };
+  const moment = new Date(began.value); // none, too, for a year of six figures, which fields let through
+  if (!tell(began, at("began-error"), Number.isNaN(moment.valueOf()) ? say("script.metadata.began") : "")) return null;
+  return { started_at: moment.toISOString(), metadata: metadata.files[0] };
 }
