@@ -3,6 +3,7 @@
 Its shape is told in media_gateway/livekit/metadata_file.py; what it holds beside speech and names is passed over.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
@@ -61,7 +62,7 @@ def read_speech(content: bytes | bytearray, began_at: datetime) -> tuple[Partici
 
 def _checked(content: bytes | bytearray) -> _Metadata:
     try:
-        return _Metadata.model_validate_json(content)
+        return _Metadata.model_validate_json(content.removeprefix(BOM_UTF8))
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False)
         if found[0]["type"] == "json_invalid":

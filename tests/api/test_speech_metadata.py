@@ -70,6 +70,11 @@ def test_names_are_kept_on_one_line() -> None:
     assert [person.name for person in read(events, a="Ann\n\x00 Lee", b="x" * 300)] == ["Ann Lee", "x" * 100]
 
 
+def test_a_file_that_an_editor_began_with_a_byte_order_mark_is_read_as_pages_do() -> None:
+    content = json.dumps({"events": [], "participants": []}).encode("utf-8-sig")
+    assert read_speech(bytearray(content), BEGAN) == ()
+
+
 @pytest.mark.parametrize("content", [b"", b"ID3\x03", b'{"events": [', b"\xff\xfe"])
 def test_what_is_no_json_says_so(content: bytes) -> None:
     with pytest.raises(InvalidInput, match=r"^metadata: Invalid JSON"):
