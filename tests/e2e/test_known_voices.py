@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import signal
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -38,6 +39,16 @@ CLAIRE = Participant(ParticipantId("claire"), "Claire")
 FIRST, SECOND = "Salle Descartes (voix 1)", "Salle Descartes (voix 2)"
 SAID = "good morning everybody hello I am here well then"
 HEARD = 60_000
+LATER = """() => {
+    const { mediaDevices } = navigator;
+    const now = mediaDevices.getUserMedia.bind(mediaDevices);
+    mediaDevices.getUserMedia = async (wanted) => {
+        await new Promise((done) => (window.allow = done));
+        mediaDevices.getUserMedia = now;
+        return now(wanted);
+    };
+}"""
+"""The browser gives the microphone once ``allow`` is called, as where somebody is asked for it."""
 
 
 def spoken(name: str, start: float, end: float | None = None) -> Samples:
@@ -86,7 +97,7 @@ def clip(path: Path, sound: Samples) -> Path:
 
 
 def test_a_voice_is_known_by_a_file_once_the_person_agrees_until_it_is_forgotten(
-    visitors: Visitors, meeting: str, tmp_path: Path
+    visitors: Visitors, server: Process, meeting: str, tmp_path: Path
 ) -> None:
     page = visitors.page(f"/meetings/{meeting}/transcript")
     assert speakers(page) == [FIRST, SECOND, FIRST]
@@ -138,6 +149,8 @@ def test_a_voice_is_known_by_a_file_once_the_person_agrees_until_it_is_forgotten
     page.keyboard.press("Escape")
     expect(oblivion).to_be_focused()
     page.keyboard.press("Enter")
+    forgotten = server.ask("DELETE", f"/api/v1/meetings/{meeting}/participants/eric/enrolment")  # by somebody else
+    assert forgotten.status_code == 204
     page.get_by_role("button", name="Forget it").press("Enter")
     expect(page.get_by_role("button", name="Let this voice be known: Éric")).to_be_focused()
     expect(page.locator("#said")).to_have_text("This voice is forgotten.")
@@ -156,9 +169,12 @@ def test_a_voice_is_known_by_what_is_said_at_the_microphone_of_the_browser(
     record.click()
     expect(dialog.locator("#enrol-consent-error")).to_contain_text("Ask this person first")
     dialog.get_by_role("checkbox").check()
+    page.evaluate(LATER)
     record.click()
-    expect(dialog.get_by_role("timer")).to_have_text(re.compile(r"Speak now: \d+ s left"))
     expect(record).to_have_text("Stop, keep nothing")
+    expect(dialog.get_by_role("status")).to_be_empty()  # it is not said to begin before it does
+    page.evaluate("allow()")
+    expect(dialog.get_by_role("timer")).to_have_text(re.compile(r"Speak now: \d+ s left"), timeout=HEARD)
     assert not violations(page)
     record.click()
     expect(dialog.get_by_role("status")).to_have_text("Stopped. Nothing is kept.")
@@ -171,7 +187,7 @@ def test_a_voice_is_known_by_what_is_said_at_the_microphone_of_the_browser(
     dialog.get_by_role("checkbox").check()
     record.click()
     expect(dialog.get_by_role("status")).to_have_text(
-        "Recording begins in 3 seconds. Then speak for 12 seconds; you are told when it is over."
+        "Recording begins in 6 seconds. Then speak for 12 seconds; you are told when it is over."
     )
     expect(page.get_by_role("button", name="Forget this voice: Claire")).to_be_focused(timeout=HEARD)
     assert speakers(page) == [FIRST, "Claire", FIRST]
@@ -196,6 +212,35 @@ def test_a_clip_that_is_on_its_way_is_stopped_with_the_dialog(visitors: Visitors
     enrol.click()
     expect(dialog.get_by_role("checkbox")).not_to_be_checked()  # it is asked anew
     expect(dialog.get_by_role("status")).to_be_empty()
+
+
+def test_what_the_server_has_is_not_taken_back_but_nobody_waits_for_ever(
+    visitors: Visitors, server: Process, meeting: str
+) -> None:
+    page = visitors.page(f"/meetings/{meeting}/transcript")
+    page.clock.install()
+    enrol = page.get_by_role("button", name="Let this voice be known: Éric")
+    enrol.click()
+    dialog = page.get_by_role("dialog")
+    consent = dialog.get_by_role("checkbox")
+    consent.check()
+    dialog.get_by_label("Sound file").set_input_files(SAMPLE / "eric.ogg")
+    assert server.running is not None
+    server.running.send_signal(signal.SIGSTOP)
+    try:
+        dialog.get_by_role("button", name="Send this file").click()
+        expect(dialog.get_by_role("timer")).to_have_text("Listening…")
+        consent.press("Space")
+        expect(consent).to_be_checked()
+        expect(consent).to_have_attribute("aria-disabled", "true")
+        page.keyboard.press("Escape")
+        expect(dialog).to_be_visible()
+        page.clock.fast_forward(120_000)
+        expect(dialog.locator("#enrol-file-error")).to_have_text("That did not work: the server does not answer")
+    finally:
+        server.running.send_signal(signal.SIGCONT)
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(enrol).to_be_focused()
 
 
 def test_without_a_microphone_the_page_says_in_french_what_to_do(

@@ -3,17 +3,20 @@
 import { listen } from "./microphone.js";
 import { say } from "./words.js";
 
-export const LEAD = 3; // seconds, so that nobody is cut off and no screen reader is recorded
+export const LEAD = 6; // seconds, so that nobody is cut off, and no screen reader that tells of it is recorded
 export const LENGTH = 12; // seconds
 const EVERY = 100;
 
 /**
- * Promises a Blob of `LENGTH` seconds, after `LEAD`. `tell(key, left, part)` is told what happens, how many seconds are
- * left of it and which part of it is over. Throws an `Error` that says what to do, or what `signal` was aborted with.
+ * Promises a Blob of `LENGTH` seconds, after `LEAD`. `begin()` is called once the browser gave the microphone;
+ * `tell(key, left, part)` is told what happens, how many seconds are left of it and which part of it is over. Throws an
+ * `Error` that says what to do, or what `signal` was aborted with.
  */
-export async function recordClip(tell, signal) {
+export async function recordClip(begin, tell, signal) {
   const stream = await listen(false, say("script.microphone.file"));
   try {
+    signal.throwIfAborted();
+    begin();
     await counted(LEAD, (left, part) => tell("script.enrol.lead", left, part), signal);
     const recorder = new MediaRecorder(stream);
     const parts = [];

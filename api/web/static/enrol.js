@@ -10,6 +10,7 @@ const dialog = at("enrol-dialog");
 const form = at("enrol-form");
 const { consent, file: chosen } = form.elements;
 const errorOf = (place) => at(`enrol-${place}-error`);
+const PATIENCE = 120_000; // ms: who waits longer for an answer is let out of the dialog
 
 let enrolling = null; // {address, done}: whose voice
 let state = "idle"; // or "recording", "sending", "heard": the server has the clip, and nothing stops it any more
@@ -34,7 +35,7 @@ function become(next) {
   );
   at("enrol-record").ariaDisabled = String(state !== "idle" && state !== "recording");
   at("enrol-send").ariaDisabled = String(state !== "idle");
-  at("enrol-cancel").ariaDisabled = String(state === "heard");
+  for (const each of [consent, at("enrol-cancel")]) each.ariaDisabled = String(state === "heard");
 }
 
 /** What goes on, and how much of it is over, from 0 to 1; it is not read out, since that would be recorded. */
@@ -82,7 +83,7 @@ async function begin(place, clipOf) {
   try {
     await send(await clipOf(signal), signal);
   } catch (error) {
-    if (signal.aborted) return;
+    if (signal.aborted && !(signal.reason instanceof Refused)) return;
     become("idle");
     refuse(place, error);
     return;
@@ -100,16 +101,20 @@ function stop() {
 }
 
 function recorded(signal) {
-  at("enrol-status").textContent = say("script.enrol.ready", { lead: LEAD, seconds: LENGTH });
-  return recordClip((key, left, part) => show(say(key, { left }), part), signal);
+  const begin = () => (at("enrol-status").textContent = say("script.enrol.ready", { lead: LEAD, seconds: LENGTH }));
+  return recordClip(begin, (key, left, part) => show(say(key, { left }), part), signal);
 }
 
 async function send(clip, signal) {
   signal.throwIfAborted();
+  const mine = work;
   become("sending");
   at("enrol-status").textContent = say("script.enrol.sending");
   const progress = (part) => {
-    if (part === 1) become("heard");
+    if (part === 1) {
+      become("heard");
+      setTimeout(() => mine.abort(new Refused(0, say("script.offline"))), PATIENCE);
+    }
     show(part === 1 ? say("script.enrol.heard") : say("script.uploading", { percent: Math.floor(part * 100) }), part);
   };
   progress(0);
@@ -130,7 +135,8 @@ form.addEventListener("submit", (event) => {
   else begin("file", () => file);
 });
 
-consent.addEventListener("change", stop); // whoever agreed may think again
+consent.addEventListener("change", stop); // whoever agreed may think again, and forget the voice once it is known
+consent.addEventListener("click", (event) => state === "heard" && event.preventDefault());
 at("enrol-cancel").addEventListener("click", () => state === "heard" || dialog.close());
 dialog.addEventListener("cancel", (event) => state === "heard" && event.preventDefault());
 dialog.addEventListener("close", stop);
@@ -153,9 +159,9 @@ at("forget-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   try {
     await ask("DELETE", forgetting.address);
-    at("forget-dialog").close();
-    forgetting.done();
   } catch (refused) {
-    showRefusal(at("forget-error"), refused);
-  }
+    if (refused.status !== 404) return showRefusal(at("forget-error"), refused);
+  } // 404: somebody else had it forgotten
+  at("forget-dialog").close();
+  forgetting.done();
 });
