@@ -102,6 +102,12 @@ def test_words_that_are_others_by_now_are_not_kept_and_the_page_speaks_french(
     page = visitors.page(f"/meetings/{meeting}/transcript", "fr-FR")
     expect(page.get_by_text("2 passages qu’un autre micro a mieux entendus sont omis.")).to_be_visible()
     page.get_by_role("button", name="Afficher ce qui est omis").click()
+    page.locator("#correct").click()
+    page.locator(".edit").first.click()
+    page.keyboard.type("Alors ")
+    page.get_by_role("button", name="Garder : Bilal à 0:10").click()
+    expect(page.locator(".left-out [role=alert]")).to_contain_text("Enregistrez ou annulez d’abord votre correction")
+    page.locator(".segment-form textarea").press("Escape")
 
     async def divide(store: SqlStore, where: MeetingId) -> None:
         await store.for_meeting(where).keep_runs([VoiceRun(UtteranceId("bilal.1#2"), 0, 6, 1)])

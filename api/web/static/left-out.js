@@ -21,20 +21,30 @@ for (const button of document.querySelectorAll(".left-out button")) {
 
 /** Corrects the segment to all that it says, which brings back what was left out, and reads the page anew. */
 async function keep(leftOut) {
+  if (document.querySelector(".segment-form")) {
+    errorIn(leftOut).textContent = say("script.left_out.first"); // what is typed there would be lost
+    return;
+  }
   const { segment, whole, count } = leftOut.dataset;
   const correction = { text: whole, count: count === undefined ? null : Number(count) };
   try {
     await ask("PATCH", `${base}/segments/${encodeURIComponent(segment)}`, correction);
     showAnew({ segment, kept: true });
   } catch (refused) {
-    const error = document.createElement("span");
-    error.className = "error";
-    error.setAttribute("role", "alert");
-    leftOut.querySelector(".error")?.remove();
-    leftOut.append(error);
+    const error = errorIn(leftOut);
     if (refused.status === 409) offerAnew(error, segment);
     else showRefusal(error, refused);
   }
+}
+
+/** An empty one, in place of what there was. */
+function errorIn(leftOut) {
+  const error = document.createElement("span");
+  error.className = "error";
+  error.setAttribute("role", "alert");
+  leftOut.querySelector(".error")?.remove();
+  leftOut.append(error);
+  return error;
 }
 
 function offerAnew(error, segment) {
