@@ -49,6 +49,13 @@ LATER = """() => {
     };
 }"""
 """The browser gives the microphone once ``allow`` is called, as where somebody is asked for it."""
+UNPLUGGED = """() => {
+    navigator.mediaDevices.getUserMedia = async () => {
+        const { stream } = new AudioContext().createMediaStreamDestination();
+        for (const track of stream.getTracks()) track.stop();
+        return stream;
+    };
+}"""
 
 
 def spoken(name: str, start: float, end: float | None = None) -> Samples:
@@ -254,6 +261,12 @@ def test_without_a_microphone_the_page_says_in_french_what_to_do(
     dialog.get_by_role("button", name="Enregistrer avec le micro").click()
     alert = dialog.get_by_role("alert").filter(has_text=re.compile("."))
     expect(alert).to_contain_text("choisissez un fichier")
+    page.clock.install()
+    page.evaluate(UNPLUGGED)
+    dialog.get_by_role("button", name="Enregistrer avec le micro").click()
+    expect(dialog.get_by_role("timer")).to_have_text(re.compile("Préparez-vous"))
+    page.clock.fast_forward(6_000)
+    expect(alert).to_have_text("Aucun micro n’a été trouvé. Branchez-en un, ou choisissez un fichier.")
     dialog.get_by_label("Fichier son").set_input_files(clip(tmp_path / "quiet.wav", silence(5.0)))
     dialog.get_by_role("button", name="Envoyer ce fichier").click()
     expect(alert).to_contain_text("Cela n’a pas marché : trop peu de parole est entendue")

@@ -13,11 +13,13 @@ const EVERY = 100;
  * `Error` that says what to do, or what `signal` was aborted with.
  */
 export async function recordClip(begin, tell, signal) {
-  const stream = await listen(false, say("script.microphone.file"));
+  const instead = say("script.microphone.file");
+  const stream = await listen(false, instead);
   try {
     signal.throwIfAborted();
     begin();
     await counted(LEAD, (left, part) => tell("script.enrol.lead", left, part), signal);
+    if (!stream.active) throw new Error(say("script.microphone.none", { instead })); // it was unplugged meanwhile
     const recorder = new MediaRecorder(stream);
     const parts = [];
     recorder.ondataavailable = ({ data }) => parts.push(data);
