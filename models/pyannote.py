@@ -206,6 +206,8 @@ def _takes_integers(pipeline: Any) -> bool:
     voices = getattr(getattr(pipeline, "_embedding", None), "model_", None)
     if not (isinstance(finding, Model) and isinstance(voices, Model)):
         return False
+    if not finding.audio.sample_rate == voices.audio.sample_rate == SAMPLE_RATE:
+        return False  # pyannote resamples floats only
     for model in (finding, voices):
         model.register_forward_pre_hook(_as_floats)
     return True
