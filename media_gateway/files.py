@@ -25,6 +25,7 @@ __all__ = ["FileTap", "Pace", "Recording", "ReplayClock", "read_recording", "tra
 
 FRAME_SECONDS = 0.04
 """Two Opus packets: half the work of one, and little more delay."""
+_FRAME_SAMPLES = round(FRAME_SECONDS * SAMPLE_RATE)
 _PIECE_SECONDS = 5.0
 
 
@@ -83,26 +84,22 @@ class FileTap:
         await self._pace.until(self._start)
         yield TrackOpened(self._track, self._start)
         sent = 0
-        async for samples in self._frames():
-            frame = AudioFrame(self._track.id, self._start + sent / SAMPLE_RATE, samples)
-            await self._pace.until(frame.end)
-            yield frame
-            sent += len(samples)
+        async for piece in self._pieces():
+            for begin in range(0, len(piece), _FRAME_SAMPLES):
+                frame = AudioFrame(
+                    self._track.id, self._start + sent / SAMPLE_RATE, piece[begin : begin + _FRAME_SAMPLES]
+                )
+                await self._pace.until(frame.end)
+                yield frame
+                sent += len(frame.samples)
         yield TrackClosed(self._track.id, self._start + sent / SAMPLE_RATE)
 
-    async def _frames(self) -> AsyncIterator[Samples]:
-        frame_samples = round(FRAME_SECONDS * SAMPLE_RATE)
+    async def _pieces(self) -> AsyncIterator[Samples]:
         pieces = Recording(self._path, None).pieces(_PIECE_SECONDS)
-        while True:
-            # In a thread, for decoding blocks: on a slow disk for longer than a frame lasts.
-            piece = await asyncio.to_thread(next, pieces, None)
-            if piece is None:
-                break
-            for begin in range(0, len(piece), frame_samples):
-                yield piece[begin : begin + frame_samples]
-        silence = np.zeros(round(self._silence_after * SAMPLE_RATE), np.int16)
-        for begin in range(0, len(silence), frame_samples):
-            yield silence[begin : begin + frame_samples]
+        # In a thread, for decoding blocks: on a slow disk for longer than a frame lasts.
+        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+            yield piece
+        yield np.zeros(round(self._silence_after * SAMPLE_RATE), np.int16)
 
 
 def track_of(path: Path, name: str | None = None, languages: tuple[str, ...] = ()) -> Track:

@@ -29,7 +29,8 @@ _CONTAINERS = (
     "3gp,aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,gsm,loas,m4a,matroska,mov,mp3,mp4,mpc,mpc8,mpeg,mpegts,"
     "mxf,nut,ogg,rm,tta,voc,w64,wav,webm,wv"
 )
-_OPEN = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
+_OPEN = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file", "max_size": "8192"}
+"""``max_size``: bytes of WAV at a time, a quarter of a second; FFmpeg's own 2 KB cost as much each."""
 _WHAT_TO_GIVE = "give a recording with sound (wav, mp3, m4a, ogg, flac, webm, mp4 ...)"
 
 
