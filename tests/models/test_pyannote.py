@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from models import heap
 from models.filterbank import filterbank, frames_in
 from models.pyannote import PyannoteDiarizer
 from models.voice_export import export_voices
@@ -60,6 +61,13 @@ def test_torch_alone_says_what_onnx_runtime_says_and_how_many_voices_there_are_m
     alone = PyannoteDiarizer.of_parts(locate("pyannote-segmentation-3.0", cache), locate("campplus", cache))
     assert alone.diarize(sound, SpeakerCount(exactly=1)).voices == (1,)
     assert alone.diarize(sound).spans == diarizer.diarize(sound).spans
+
+
+def test_freed_memory_is_given_back_on_the_way(diarizer: PyannoteDiarizer, monkeypatch: pytest.MonkeyPatch):
+    given: list[bool] = []
+    monkeypatch.setattr(heap, "give_back", lambda: given.append(True))
+    diarizer.diarize(np.tile(two_voices()[:160_000], 9))
+    assert len(given) == 1, "once in 25 batches"
 
 
 def test_integers_are_heard_as_the_floats_that_they_are(diarizer: PyannoteDiarizer):
