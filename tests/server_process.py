@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,19 +18,19 @@ _START_S = 60.0
 
 
 @dataclass(slots=True)
-class ServerProcess:
+class ServerProcess(ABC):
     """Its log is in ``folder``. What is one says by which ``command`` it is started, and whether it ``answers``."""
 
     folder: Path
     port: int = field(default=0, kw_only=True)
     running: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
 
+    @abstractmethod
     def command(self) -> Sequence[str | Path]:
         """What starts it at ``port``; prepares what it needs."""
-        raise NotImplementedError
 
-    def answers(self) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def answers(self) -> bool: ...
 
     def start(self) -> None:
         """Returns once it answers, at the port it had. In an event loop: ``await asyncio.to_thread(server.start)``."""
