@@ -79,9 +79,7 @@ print(libc.mallinfo2().uordblks - before)
 """
 
 
-@pytest.mark.skipif(
-    not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="only glibc 2.33 and later tell what is in use"
-)
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="only glibc 2.33 and later tell what is in use")
 def test_windows_of_many_lengths_leave_nothing_behind(whisper_base: Path) -> None:
     """In a process of its own, since oneDNN is told once; keeping its primitives took 13 MB here."""
     unset = {name: value for name, value in os.environ.items() if "PRIMITIVE_CACHE" not in name}
