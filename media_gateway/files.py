@@ -39,7 +39,8 @@ class Pace(Protocol):
 class ReplayClock:
     """Meeting time of a replay: wall seconds since it began times ``speed``.
 
-    A speed of 0, or one without end, waits for nobody. Deadlines are absolute, so that a late frame delays no other.
+    A speed of 0, or one without end, waits for nobody. Deadlines are absolute, so that a late frame delays no other;
+    tracks that wait for the same one share a timer.
     """
 
     def __init__(self, speed: float = 1.0) -> None:
@@ -48,6 +49,7 @@ class ReplayClock:
         self._speed = 0.0 if speed == float("inf") else speed
         self._began: float | None = None
         self._latest = 0.0
+        self._awaited: dict[float, asyncio.Event] = {}
 
     def now(self) -> float:
         """Meeting time in seconds; without a speed, that of the newest sound."""
@@ -60,10 +62,18 @@ class ReplayClock:
 
     async def until(self, at: float) -> None:
         self._latest = max(self._latest, at)
-        if self._speed == 0.0:
+        delay = 0.0 if self._speed == 0.0 else (at - self.now()) / self._speed
+        if delay <= 0.0:
             await asyncio.sleep(0)
             return
-        await asyncio.sleep(max(0.0, (at - self.now()) / self._speed))
+        come = self._awaited.get(at)
+        if come is None:
+            come = self._awaited[at] = asyncio.Event()
+            asyncio.get_running_loop().call_later(delay, self._wake, at)
+        await come.wait()
+
+    def _wake(self, at: float) -> None:
+        self._awaited.pop(at).set()
 
 
 class FileTap:

@@ -18,7 +18,7 @@ class AttentionSettings:
     """
 
     boredom: float = 5.0
-    every: float = 0.75
+    every: float = 1.0
     glance: float = 0.128
     likely: float = 0.3
     louder_db: float = 8.0

@@ -28,6 +28,8 @@ _ALONE = 2.0
 """Live windows of less new speech hear it alone: after text of before a pause, recognisers say that text again."""
 _PLAUSIBLE = 0.4
 """Speech under way is not shown before one of its words has this confidence: noise has none."""
+_PATIENT = 1.5
+"""Sound that had no words yet is heard again once there is twice as much of it, or so much more."""
 _ATTEMPTS = 3
 
 
@@ -196,6 +198,8 @@ class TrackCaptioner:
     def _least(self, utterance: Utterance) -> float:
         """How much new audio a window of ``utterance`` takes, while nobody waits for its final."""
         settings = self.settings
+        if utterance.heard and not utterance.revision:  # heard without a word: it may be noise
+            return max(settings.step, min(utterance.heard - utterance.start, _PATIENT))
         if utterance.heard:
             return settings.step
         return max(settings.step, settings.first if self.language.current else settings.first_look)

@@ -31,7 +31,7 @@ class LiveSettings:
     margin: float = 0.5
     doubt: float = 1.0
     sure: float = 0.5
-    stretch: float = 1.5
+    stretch: float = 4.0
     join: float = 1.5
     soft_utterance: float = 12.0
     hard_utterance: float = 24.0

@@ -103,6 +103,17 @@ async def test_several_files_replay_at_once_on_one_clock(second: Path) -> None:
     assert asyncio.get_running_loop().time() - began < 0.3
 
 
+async def test_one_that_stops_waiting_wakes_nobody_and_keeps_nobody_waiting() -> None:
+    clock = ReplayClock(10.0)
+    first, second = (asyncio.ensure_future(clock.until(0.5)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0.01)
+    assert (first.cancelled(), second.done()) == (True, False)
+    await asyncio.wait_for(second, 1.0)
+    assert clock.now() >= 0.5
+
+
 async def test_a_file_that_is_none_says_so(tmp_path: Path) -> None:
     path = tmp_path / "nothing.wav"
     path.write_bytes(b"\0" * 1000)

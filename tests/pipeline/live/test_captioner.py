@@ -97,6 +97,21 @@ def test_the_first_window_of_an_utterance_waits_for_more_audio() -> None:
     assert track.wanted() is WindowKind.LIVE
 
 
+def test_sound_without_words_is_heard_again_ever_more_seldom_until_there_is_one() -> None:
+    track, asked = speaking(0.5), []
+    for tenths in range(5, 60):
+        track.audio_until(tenths / 10)
+        if track.wanted() is WindowKind.LIVE:
+            asked.append(tenths / 10)
+            answer(track, "", 0.0)
+    assert asked == [0.5, 1.0, 2.0, 3.5, 5.0]
+    track.audio_until(6.5)
+    answer(track, "one two", 5.0)
+    assert track.wanted() is None
+    track.audio_until(7.0)
+    assert track.wanted() is WindowKind.LIVE
+
+
 def test_one_window_at_a_time_is_on_its_way() -> None:
     track = speaking(2.0)
     window = cut(track)
@@ -141,7 +156,7 @@ def test_a_long_window_is_shortened_at_a_committed_word() -> None:
 def test_a_long_window_without_words_keeps_what_was_not_heard() -> None:
     track = speaking(9.0)
     answer(track, "", 0.0)
-    track.audio_until(10.0)
+    track.audio_until(10.5)
     window = cut(track)
     assert window.start <= 9.0
 
