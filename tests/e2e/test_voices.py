@@ -119,6 +119,22 @@ def test_what_was_typed_for_words_that_are_others_by_now_is_kept(
     assert texts == ["good morning", "everybody. Hello, I am Claire.", "well then"]
 
 
+def test_a_correction_that_is_begun_goes_on_after_a_voice_got_its_name(visitors: Visitors, meeting: str) -> None:
+    page = visitors.page(f"/meetings/{meeting}/transcript")
+    page.get_by_role("button", name="Correct the text").click()
+    page.get_by_role("button", name="Correct what Salle Descartes (voix 2) said at 0:01").click()
+    page.locator(".segment-form textarea").fill("Hello, I am Claire.")
+    page.get_by_role("button", name="Change who Salle Descartes (voix 2) is").click()
+    page.get_by_role("textbox", name="Name", exact=True).fill("Claire")
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    expect(page.get_by_role("button", name="Change who Claire is")).to_be_focused()
+    expect(page.locator(".segment-form textarea")).to_have_value("Hello, I am Claire.")
+    page.locator(".segment-form").get_by_role("button", name="Save").click()
+    expect(page.locator("#said")).to_have_text("Saved.")
+    page.reload()
+    assert "Hello, I am Claire." in page.locator(".piece").all_inner_texts()
+
+
 def test_a_refusal_is_said_and_the_page_speaks_french(visitors: Visitors, meetings: Meetings, meeting: str) -> None:
     page = visitors.page(f"/meetings/{meeting}/transcript", "fr-FR")
     expect(page.get_by_role("heading", name="Noms et voix")).to_be_visible()

@@ -11,12 +11,18 @@ const choices = JSON.parse(at("choices")?.textContent ?? "{}");
 
 /** Reads the page anew, since voices divide it into turns; `changed` says where the focus goes then. */
 export function showAnew(changed) {
-  remember(KEY, changed, TAB);
+  const open = [...document.querySelectorAll(".segment-form")].map(({ dataset, elements }) => ({
+    segment: dataset.segment,
+    was: dataset.was,
+    text: elements.text.value,
+  }));
+  const begun = open.filter(({ segment, was, text }) => segment !== changed.segment && text.trim() !== was.trim());
+  remember(KEY, { ...changed, begun }, TAB);
   location.reload();
 }
 
 /** What was changed just before the page was read anew: the selector `place`, with what is `said` of it, or the id of a
- * `segment`, or what was `typed` for one that was not as it was shown any more. */
+ * `segment`, or what was `typed` for one that was not as it was shown any more; and corrections that were `begun`. */
 export const changed = recall(KEY, TAB);
 if (changed.place || changed.segment) {
   remember(KEY, {}, TAB);

@@ -107,11 +107,14 @@ function editButton(piece) {
   return button;
 }
 
-/** `typed` is what was written for this piece before the page was read anew. */
+/** `typed` is what was written for this piece before the page was read anew. Gives the field of its text. */
 function edit(piece, button, typed) {
   const form = document.createElement("form");
   form.className = "segment-form";
+  form.dataset.segment = piece.dataset.segment;
+  form.dataset.was = piece.textContent;
   const text = document.createElement("textarea");
+  text.name = "text";
   text.value = piece.textContent;
   text.lang = piece.lang;
   text.rows = Math.max(2, Math.ceil(text.value.length / 60));
@@ -163,6 +166,7 @@ function edit(piece, button, typed) {
   piece.hidden = button.hidden = true;
   button.after(form);
   text.focus();
+  return text;
 }
 
 /** The piece is not as it was shown: offers to read the page anew, which keeps what was `typed`. */
@@ -208,6 +212,22 @@ if (changed.segment) {
   if (changed.typed === undefined) button?.focus();
   else if (button) edit(piece, button, changed.typed);
   else if (changed.typed) at("said").textContent = `${say("script.correct.typed")} ${changed.typed}`;
+}
+
+/** Opens a correction again that was begun before the page was read anew. */
+function goOnWith({ segment, was, text }) {
+  const piece = pieceOf(segment);
+  const button = piece?.nextElementSibling;
+  if (!button) return;
+  if (piece.textContent === was) edit(piece, button).value = text;
+  else edit(piece, button, text);
+}
+
+if (changed.begun?.length) {
+  const focused = document.activeElement;
+  if (at("correct")?.getAttribute("aria-pressed") === "false") at("correct").click();
+  changed.begun.forEach(goOnWith);
+  focused.focus();
 }
 
 // --- deletion -------------------------------------------------------------------------------------------------
