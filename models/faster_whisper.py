@@ -82,7 +82,7 @@ class WhisperEngine:
 
     def __init__(self, folder: Path, settings: EngineSettings = EngineSettings()) -> None:
         self.settings = settings
-        heap.keep_in_one_piece()
+        heap.share_one_arena()
         heap.cache_no_primitives()
         try:
             self._model, start = whisper_layout.load(

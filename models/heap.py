@@ -6,24 +6,15 @@ that heard one: with 8 people talking the process grew by 100 MB within eight mi
 
 import ctypes
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
-"""Of ``malloc.h``."""
-_APART = 8 << 20
-_FREE_AT_TOP = 128 << 20
+_M_ARENA_MAX = -8
+"""``malloc.h``: the most arenas that threads share. Two callers are as fast with one."""
 
 
-def keep_in_one_piece() -> None:
-    """Threads that begin from now on share one heap, and what takes 8 MB or more lies outside it: between large pieces
-    that come and go it would come apart.
-
-    Two callers are as fast with one heap. Free memory at its top waits for ``give_back``: given back by each piece that
-    is freed there, it would cost a tenth of the time. Does nothing where the C library is not glibc.
-    """
+def share_one_arena() -> None:
+    """Threads that begin from now on share one heap; does nothing where the C library is not glibc."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, 1)
-        mallopt(_M_TRIM_THRESHOLD, _FREE_AT_TOP)
-        mallopt(_M_MMAP_THRESHOLD, _APART)
 
 
 def cache_no_primitives() -> None:
