@@ -32,9 +32,9 @@ class LiveSettings:
     doubt: float = 1.0
     sure: float = 0.5
     stretch: float = 4.0
-    join: float = 1.5
+    join: float = 2.5
     soft_utterance: float = 12.0
     hard_utterance: float = 24.0
-    record_join: float = 1.5
+    record_join: float = 2.5
     record_window: float = 28.0
     detect_every: float = 0.3
