@@ -28,6 +28,9 @@ _ALONE = 2.0
 """Live windows of less new speech hear it alone: after text of before a pause, recognisers say that text again."""
 _PLAUSIBLE = 0.4
 """Speech under way is not shown before one of its words has this confidence: noise has none."""
+_JOIN_STRETCH, _MOST_JOINED = 2.0, 1.0
+"""How much of the update interval beyond ``step`` the pause grows by across which speech is joined, and by how much at
+most: windows that come seldom need more of what was said before."""
 _PATIENT = 1.5
 """Sound that had no words yet is heard again once there is twice as much of it, or so much more."""
 _ATTEMPTS = 3
@@ -53,6 +56,7 @@ class TrackCaptioner:
     _in_flight: Window | None = None
     _window_from: float = 0.0
     _looked_at: float = -1e9
+    _interval: float = 0.0  # between the last two live windows of one utterance
 
     def __post_init__(self, new_policy: Callable[[], CommitPolicy], crosstalk: CrossTalk | None) -> None:
         self.said = Utterances(self.track, self.settings, new_policy, crosstalk or CrossTalk())
@@ -119,6 +123,8 @@ class TrackCaptioner:
             self._switch_language(utterance)
             return
         fresh = window.end - max(utterance.heard, utterance.start)
+        if utterance.revision and window.kind is WindowKind.LIVE:
+            self._interval = fresh
         utterance.heard = max(utterance.heard, window.end)
         utterance.language = heard.language
         self._take(utterance, window, heard.words, fresh)
@@ -358,7 +364,9 @@ class TrackCaptioner:
     # --- windows ----------------------------------------------------------------------------------------
 
     def _resumed(self, utterance: Utterance) -> bool:
-        return bool(self.said.history) and utterance.start - self.said.history[-1].end < self.settings.join
+        more = min(_JOIN_STRETCH * max(self._interval - self.settings.step, 0.0), _MOST_JOINED)
+        history = self.said.history
+        return bool(history) and utterance.start - history[-1].end < self.settings.join + more
 
     def _window_start(self, utterance: Utterance, end: float) -> float:
         """Where the window begins: audio is carried across short pauses, and shortened at a committed word."""

@@ -15,7 +15,8 @@ class LiveSettings:
     margin: words that end closer than this to the end of the audio stay in the tail.
     doubt: the margin of words whose confidence is under ``sure`` (a probability).
     stretch: how much of the update interval beyond ``step`` both margins grow by.
-    join: speech that resumes within this pause is heard together with the speech before it.
+    join: speech that resumes within this pause is heard together with the speech before it; on a busy machine, within a
+        longer one (``captioner``).
     soft_utterance: an utterance longer than this ends at the next end of a sentence.
     hard_utterance: an utterance longer than this ends at the next committed word.
     record_join: utterances closer than this are recognised together for the record.
@@ -31,8 +32,8 @@ class LiveSettings:
     margin: float = 0.5
     doubt: float = 1.0
     sure: float = 0.5
-    stretch: float = 4.0
-    join: float = 2.5
+    stretch: float = 1.5
+    join: float = 1.5
     soft_utterance: float = 12.0
     hard_utterance: float = 24.0
     record_join: float = 2.5

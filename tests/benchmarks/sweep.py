@@ -49,11 +49,11 @@ def variants() -> list[Variant]:
     """The most telling first: a search that is stopped keeps what it has."""
     live = (
         ("margin", (0.3, 0.7)),
-        ("stretch", (1.5,)),
+        ("stretch", (0.4, 4.0)),
         ("window", (10.0, 20.0)),
         ("doubt", (0.7, 1.4)),
         ("step", (0.8,)),
-        ("join", (1.5, 5.0)),
+        ("join", (0.8, 2.5)),
     )
     engine = (
         ("final_beam", (1,)),

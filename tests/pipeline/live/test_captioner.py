@@ -237,6 +237,22 @@ def test_speech_after_a_long_pause_is_heard_alone() -> None:
     assert cut(track).start == 4.7
 
 
+@pytest.mark.parametrize(("interval", "joined"), [(0.5, False), (0.7, False), (1.0, True), (3.0, True)])
+def test_windows_that_come_seldom_hear_what_was_said_before_a_longer_pause(interval: float, joined: bool) -> None:
+    track = speaking(1.0)
+    answer(track, "one two", 0.0)
+    track.audio_until(1.0 + interval)
+    answer(track, "one two three", 0.0)
+    track.audio_until(4.5)
+    track.speech_ended(4.2)
+    answer(track, "three four", 1.0, 1.5)
+    track.speech_started(6.2)
+    track.audio_until(8.3)
+    window = cut(track)
+    assert bool(window.prefix) is joined
+    assert (window.start < 4.2) is joined
+
+
 # --- captions ---------------------------------------------------------------------------------------------------
 
 
