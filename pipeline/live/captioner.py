@@ -314,9 +314,17 @@ class TrackCaptioner:
         floor = max(self.committed_until, utterance.start - _LEAD)
         fresh = tuple(word for word in after_committed(words, tuple(self.said.history)) if word.end > floor)
         fresh = without_loops(monotone(fresh, floor, window.end))
-        if utterance.end is not None and window.end >= utterance.end and not utterance.alone:
-            utterance.tail = without_echo(fresh, (*self.said.history, *fresh[:-1]), utterance.end)
-            self.said.finish(utterance, utterance.end)
+        end = utterance.end
+        if end is not None and (window.end < end or utterance.alone):
+            end = None  # another window comes
+        if end is not None:
+            fresh = without_echo(fresh, (*self.said.history, *fresh[:-1]), end)
+        if window.prefix and not fresh and not utterance.words and not utterance.apart:
+            utterance.apart = True  # the recogniser said the text of before again, or nothing
+            return
+        if end is not None:
+            utterance.tail = fresh
+            self.said.finish(utterance, end)
             return
         if utterance.revision == 0 and all(word.confidence < _PLAUSIBLE for word in fresh):
             return
@@ -366,7 +374,8 @@ class TrackCaptioner:
     def _resumed(self, utterance: Utterance) -> bool:
         more = min(_JOIN_STRETCH * max(self._interval - self.settings.step, 0.0), _MOST_JOINED)
         history = self.said.history
-        return bool(history) and utterance.start - history[-1].end < self.settings.join + more
+        near = bool(history) and utterance.start - history[-1].end < self.settings.join + more
+        return near and not utterance.apart
 
     def _window_start(self, utterance: Utterance, end: float) -> float:
         """Where the window begins: audio is carried across short pauses, and shortened at a committed word."""

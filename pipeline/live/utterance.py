@@ -9,10 +9,11 @@ from pipeline.live.policies import CommitPolicy
 @dataclass(slots=True, eq=False)
 class Utterance:
     """``heard`` is the end of the last window recognised for it; ``looked`` says that its language was looked at;
-    ``alone`` that its last window left out what was said before; ``resumed`` that another captioner showed it first;
-    ``streamed`` that its words come by themselves; ``windows_from`` until when its audio was known as windows took
-    over from that. ``held`` words follow ``words`` once it is clear that they are no copy of what another track says;
-    ``copied`` is the end of the last such copy."""
+    ``alone`` that its last window left out what was said before; ``apart`` that all do from now on, since it had no
+    words beside that; ``resumed`` that another captioner showed it first; ``streamed`` that its words come by
+    themselves; ``windows_from`` until when its audio was known as windows took over from that. ``held`` words follow
+    ``words`` once it is clear that they are no copy of what another track says; ``copied`` is the end of the last such
+    copy."""
 
     id: UtteranceId
     start: float
@@ -22,6 +23,7 @@ class Utterance:
     heard: float = 0.0
     looked: bool = False
     alone: bool = False
+    apart: bool = False
     words: list[Word] = field(default_factory=list)
     held: tuple[Word, ...] = ()
     copied: float = 0.0

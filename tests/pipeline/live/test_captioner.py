@@ -228,6 +228,36 @@ def test_a_window_that_heard_a_short_utterance_alone_makes_no_final(in_time: boo
     assert (final.final, [word.text for word in final.words]) == (True, [" nine"])
 
 
+@pytest.mark.parametrize("again", ["one two three four", ""])
+def test_speech_that_has_no_words_beside_what_was_said_before_is_heard_alone(again: str) -> None:
+    """Given text and new sound, recognisers say that text again now and then, and nothing of what is new."""
+    track = speaking(2.5)
+    track.speech_ended(2.0)
+    answer(track, "one two three four", 0.0)
+    track.speech_started(3.0)
+    track.speech_ended(5.0)
+    with_it = cut(track)
+    assert (with_it.start, len(with_it.prefix)) == (0.0, 4)
+    track.hypothesis(with_it, heard(again, 0.0))
+    assert track.captions_to_send() == []
+    alone = cut(track)
+    assert (alone.kind, alone.start, alone.prefix) == (WindowKind.FINAL, 2.7, ())
+    track.hypothesis(alone, heard("fellow wrestlers", 3.0))
+    [final] = track.captions_to_send()
+    assert (final.final, final.committed) == (True, " fellow wrestlers")
+
+
+def test_speech_that_has_no_words_alone_either_is_given_up() -> None:
+    track = speaking(2.5)
+    track.speech_ended(2.0)
+    answer(track, "one two three four", 0.0)
+    track.speech_started(3.0)
+    track.speech_ended(5.0)
+    assert answer(track, "", 0.0) == []
+    assert answer(track, "", 0.0) == []
+    assert not track.busy
+
+
 def test_speech_after_a_long_pause_is_heard_alone() -> None:
     track = speaking(2.5)
     track.speech_ended(2.0)

@@ -295,7 +295,7 @@ async def test_a_pause_ends_the_speech_under_way_and_nothing_is_recognised_until
     await meeting.pause()
     assert not meeting.listening
     await until(lambda: finals(meeting))
-    stage.clock.at += 2.0
+    stage.clock.at += 3.0
     await until(lambda: meeting._core.idle)
     before = len(stage.engine.batches)
     await stage.say(anne, "this is secret", pause=2.0)
