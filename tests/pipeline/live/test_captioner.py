@@ -43,6 +43,15 @@ def speaking(until: float, start: float = 0.0, *languages: str) -> TrackCaptione
     return track
 
 
+def resumed() -> TrackCaptioner:
+    """Four words, a pause of a second, and speech under way again at 3 s."""
+    track = speaking(2.5)
+    track.speech_ended(2.0)
+    answer(track, "one two three four", 0.0)
+    track.speech_started(3.0)
+    return track
+
+
 def cut(track: TrackCaptioner, not_before: float = 0.0) -> Window:
     window = track.window_to_recognize(not_before)
     assert window is not None
@@ -181,10 +190,7 @@ def test_the_glossary_goes_with_every_window() -> None:
 
 
 def test_speech_that_resumes_soon_is_heard_with_what_was_said_before() -> None:
-    track = speaking(2.5)
-    track.speech_ended(2.0)
-    answer(track, "one two three four", 0.0)
-    track.speech_started(3.0)
+    track = resumed()
     track.audio_until(4.0)
     first = cut(track)
     assert (first.start, first.prefix) == (2.7, ()), "what is new is heard alone while it is short"
@@ -197,10 +203,7 @@ def test_speech_that_resumes_soon_is_heard_with_what_was_said_before() -> None:
 
 
 def test_a_short_utterance_that_has_ended_is_heard_with_what_was_said_before() -> None:
-    track = speaking(2.5)
-    track.speech_ended(2.0)
-    answer(track, "one two three four", 0.0)
-    track.speech_started(3.0)
+    track = resumed()
     track.speech_ended(4.0)
     assert cut(track).start == 0.0
 
@@ -208,10 +211,7 @@ def test_a_short_utterance_that_has_ended_is_heard_with_what_was_said_before() -
 @pytest.mark.parametrize("in_time", [True, False])
 def test_a_window_that_heard_a_short_utterance_alone_makes_no_final(in_time: bool) -> None:
     """Cut off from what was said before, recognisers mishear: the final comes of a window with it."""
-    track = speaking(2.5)
-    track.speech_ended(2.0)
-    answer(track, "one two three four", 0.0)
-    track.speech_started(3.0)
+    track = resumed()
     track.audio_until(4.2)
     alone = cut(track)
     if in_time:
@@ -231,10 +231,7 @@ def test_a_window_that_heard_a_short_utterance_alone_makes_no_final(in_time: boo
 @pytest.mark.parametrize("again", ["one two three four", ""])
 def test_speech_that_has_no_words_beside_what_was_said_before_is_heard_alone(again: str) -> None:
     """Given text and new sound, recognisers say that text again now and then, and nothing of what is new."""
-    track = speaking(2.5)
-    track.speech_ended(2.0)
-    answer(track, "one two three four", 0.0)
-    track.speech_started(3.0)
+    track = resumed()
     track.speech_ended(5.0)
     with_it = cut(track)
     assert (with_it.start, len(with_it.prefix)) == (0.0, 4)
@@ -248,10 +245,7 @@ def test_speech_that_has_no_words_beside_what_was_said_before_is_heard_alone(aga
 
 
 def test_speech_that_has_no_words_alone_either_is_given_up() -> None:
-    track = speaking(2.5)
-    track.speech_ended(2.0)
-    answer(track, "one two three four", 0.0)
-    track.speech_started(3.0)
+    track = resumed()
     track.speech_ended(5.0)
     assert answer(track, "", 0.0) == []
     assert answer(track, "", 0.0) == []
